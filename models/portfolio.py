@@ -1,0 +1,244 @@
+"""Margin ratio of an account, what it may borrow, and where it is liquidated.
+
+A standard, unified or isolated account is a portfolio account without credit: with C_liq = 0 the
+portfolio ratio exceeds its trigger exactly where MM > trigger * X. One account on one path.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from models.account import Account, MarginState, Market, Scalar
+from models.margin import maintenance_margin, maintenance_rate
+from models.venue import Venue
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """The margin ratio of one quote token as a fraction, quote units."""
+
+    required: Scalar  # MM + b, with the least-borrow offset
+    available: Scalar  # X + b + C_liq
+    borrow: Scalar  # b = max(0, MM - X), the hypothetical borrow that restores maintenance
+
+
+def requirements(
+    venue: Venue, account: Account, market: Market, state: MarginState, loans: Sequence[Scalar] = ()
+) -> tuple[Requirement, ...]:
+    """Numerator and denominator of the margin ratio for each quote token.
+
+        b_q = max(0, MM_q - X_q)
+        C_q = max(0, min(user_borrow_cap_q, credit / price_q) - sum_{p != q} b_p price_p / price_q)
+        ratio_q = (MM_q + b_q) / (X_q + b_q + C_q)
+
+    The credit that the shortfall of another quote token takes is not counted twice; the venue
+    does not publish how it treats two shortfalls, with one it is the recorded formula. An additive
+    offset applies where there is a debt or a maintenance margin.
+
+    Args:
+      venue: the rule book, with the reading of the least-borrow offset.
+      account: one account.
+      market: prices of one path at one time.
+      state: the account's `margin_state`.
+      loans: quote units per quote token, for the offset's "while a debt exists"; empty for none.
+
+    Returns:
+      One `Requirement` per quote token.
+
+    Errors:
+      Raises nothing; NaN in gives NaN out.
+
+    Source:
+      Hyperliquid docs, "Portfolio margin", read 2026-08-22; branch form from recorded accounts of
+      2026-09-08 (residual 1e-8).
+    """
+    quotes = range(len(venue.quotes))
+    borrow = [jnp.maximum(state.maintenance[q] - state.equity[q], 0) for q in quotes]
+    result = []
+    for q in quotes:
+        required = state.maintenance[q] + borrow[q]
+        available = state.equity[q] + borrow[q]
+        if account.portfolio:
+            owes = state.equity[q] < 0
+            if len(loans):
+                owes = owes | (loans[q] > 0)
+            floor = jnp.where(owes, venue.assumptions.borrow_offset_floor, 0)
+            exposed = owes | (state.maintenance[q] > 0)
+            offset = jnp.where(exposed, venue.assumptions.borrow_offset_additive, 0)
+            required = jnp.maximum(required, floor) + offset
+            available = available + liquidation_credit(venue, market, state, borrow, q)
+        result.append(Requirement(required=required, available=available, borrow=borrow[q]))
+    return tuple(result)
+
+
+def liquidation_credit(
+    venue: Venue, market: Market, state: MarginState, borrow: Sequence[Scalar], q: int
+) -> Scalar:
+    """Credit C_liq that collateral gives in quote token `q`, quote units (see `requirements`)."""
+    credit = jnp.minimum(
+        venue.lending.user_borrow_cap[q], state.partial_credit / market.quote_price[q]
+    )
+    for p in range(len(venue.quotes)):
+        if p != q:
+            credit = credit - borrow[p] * (market.quote_price[p] / market.quote_price[q])
+    return jnp.maximum(credit, 0)
+
+
+def trigger(venue: Venue, account: Account) -> Scalar:
+    """Margin ratio above which an account is liquidatable: 0.95 shared margin, 1 standard."""
+    rules = venue.liquidation
+    return jnp.where(account.shared_margin > 0, rules.portfolio_trigger, rules.cross_trigger)
+
+
+def margin_ratio(requirements: Sequence[Requirement]) -> Scalar:
+    """Margin ratio of an account: the greatest over its quote tokens.
+
+    Args:
+      requirements: of one account, one per quote token.
+
+    Returns:
+      1; 0 where nothing is required, +inf where something is and nothing is available.
+
+    Errors:
+      Raises nothing; NaN in gives NaN out.
+
+    Source:
+      Hyperliquid docs, "Portfolio margin", read 2026-08-22.
+    """
+    ratios = [
+        jnp.where(
+            r.required > 0,
+            jnp.where(r.available > 0, r.required / jnp.where(r.available > 0, r.available, 1), jnp.inf),
+            r.required * 0,
+        )
+        for r in requirements
+    ]
+    result = ratios[0]
+    for ratio in ratios[1:]:
+        result = jnp.maximum(result, ratio)
+    return result
+
+
+def excess(venue: Venue, account: Account, requirements: Sequence[Requirement]) -> Scalar:
+    """Signed distance beyond the trigger, quote units: positive exactly where liquidatable.
+
+        excess = max_q (required_q - trigger * available_q)
+
+    Piecewise linear and convex in prices, finite where the ratio is infinite. Where nothing is
+    required and nothing available it is 0, not liquidatable.
+    """
+    limit = trigger(venue, account)
+    result = requirements[0].required - limit * requirements[0].available
+    for r in requirements[1:]:
+        result = jnp.maximum(result, r.required - limit * r.available)
+    return result
+
+
+def available_after_maintenance(
+    venue: Venue, market: Market, state: MarginState
+) -> tuple[Scalar, ...]:
+    """X + C_liq - MM per quote token, quote units; may be negative.
+
+    A token without equity of its own shows what collateral and the other tokens' surplus would
+    lend in it: the venue reports the same money in every quote token, divided by its price.
+
+    Source:
+      Recorded account of 2026-09-08 (USDC and USDT0, residual 1e-8).
+    """
+    quotes = range(len(venue.quotes))
+    worth = [(state.equity[q] - state.maintenance[q]) * market.quote_price[q] for q in quotes]
+    total = sum(worth[1:], worth[0])
+    result = []
+    for q in quotes:
+        credit = jnp.minimum(
+            venue.lending.user_borrow_cap[q] * market.quote_price[q], state.partial_credit
+        )
+        result.append((total + credit) / market.quote_price[q])
+    return tuple(result)
+
+
+def desired_loan(venue: Venue, market: Market, state: MarginState, q: int) -> Scalar:
+    """Loan the venue draws by itself for a portfolio account, before the reserve's limits.
+
+        loan = min(max(0, R - X), user_borrow_cap, max(C_ltv, MM - X))
+
+    Transfers may draw up to the LTV limit; a shortfall of maintenance is drawn beyond it.
+
+    Args:
+      venue: the rule book.
+      market: prices of one path at one time.
+      state: the account's `margin_state`.
+      q: quote token.
+
+    Returns:
+      Quote units, non-negative.
+
+    Errors:
+      Raises nothing; NaN in gives NaN out.
+
+    Source:
+      Recorded portfolio accounts of 2026-09 (within 1.3 %, lag between adjustments); "Portfolio
+      margin", read 2026-08-22, for the limits.
+    """
+    wanted = jnp.maximum(state.transfer[q] - state.equity[q], 0)
+    limit = jnp.maximum(
+        state.borrow_capacity / market.quote_price[q], state.maintenance[q] - state.equity[q]
+    )
+    return jnp.minimum(jnp.minimum(wanted, venue.lending.user_borrow_cap[q]), limit)
+
+
+def idle_balance(state: MarginState, q: int) -> Scalar:
+    """Quote balance a portfolio account lends to the pool: max(0, X - R), quote units."""
+    return jnp.maximum(state.equity[q] - state.transfer[q], 0)
+
+
+def health_factor(state: MarginState, loans: Sequence[Scalar], market: Market) -> Scalar:
+    """Borrowing capacity over loans, sum value * LTV / borrowed; +inf without a loan."""
+    owed = sum((loan * market.quote_price[q] for q, loan in enumerate(loans)), 0.0)
+    return jnp.where(owed > 0, state.borrow_capacity / jnp.where(owed > 0, owed, 1), jnp.inf)
+
+
+def liquidation_price(
+    mark: Scalar,
+    size: Scalar,
+    available: Scalar,
+    rate: Float[Array, "K"],
+    deduction: Float[Array, "K"],
+) -> Scalar:
+    """The price at which the venue's page says a position is liquidated, all else unchanged.
+
+        liq = mark - side * available / |size| / (1 - l * side),   l = maintenance rate at liq
+
+    Collateral of the same coin does not move in it; `models.critical` has the price at which
+    everything of the coin moves.
+
+    Args:
+      mark: quote units per contract.
+      size: contracts, signed, not 0.
+      available: quote units, account value (isolated: its margin) less maintenance.
+      rate: 1, the market's maintenance rates.
+      deduction: quote units.
+
+    Returns:
+      Quote units per contract; NaN where it is not positive. Within a tier the price is exact; it
+      is solved again with the tier found at the price, so one change of tier is exact too.
+
+    Errors:
+      Raises nothing; size 0 gives NaN.
+
+    Source:
+      Hyperliquid docs, "Liquidations", read 2026-08-22; recorded vectors of 2026-09-08 (1e-10).
+    """
+    side, units = jnp.sign(size), jnp.abs(size)
+    value = available + maintenance_margin(rate, deduction, units * mark)
+    price = mark
+    for _ in range(rate.shape[0] + 1):
+        slope = maintenance_rate(rate, deduction, units * jnp.maximum(price, 0))
+        notional = units * jnp.maximum(price, 0)
+        offset = slope * notional - maintenance_margin(rate, deduction, notional)
+        price = (units * mark * side - value - offset) / (units * (side - slope))
+    return jnp.where(price > 0, price, jnp.nan)

@@ -1,0 +1,207 @@
+"""One step of a frozen account: the order of play, as named calls.
+
+Frozen: an account keeps its positions, liquidations move nothing and its balances change by
+interest and funding alone. Each time on the grid (0 = now) plays
+
+    mark -> loan follows -> margin -> observe -> interest accrues over the step to come
+
+The first passage is observed exactly; so are the worst distances to the partial and the full
+threshold over the whole path, as if the account had not been touched. Interest of an account with
+positions stops at its first liquidation, where it is settled.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from models.account import Account, MarginState, Market, Scalar, margin_state
+from models.portfolio import (
+    Requirement,
+    desired_loan,
+    excess,
+    idle_balance,
+    liquidation_credit,
+    margin_ratio,
+    requirements,
+)
+from models.venue import Venue
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """What a frozen account carries along a path.
+
+    Every leaf costs one more pass over the tile, so only what the account can need is there:
+    `accrued` and `loan` have one entry per quote token for a portfolio account with positions, else
+    none; `worst` has a second entry for one without.
+    """
+
+    accrued: tuple[Scalar, ...]  # quote units, interest received less paid; stops at liquidation
+    loan: tuple[Scalar, ...]  # quote units owed at the next time; at liquidation, at that time
+    first: Scalar  # index of the first time it is liquidatable; +inf: never
+    worst: tuple[Scalar, ...]  # USDC, greatest distance beyond the full (and partial) threshold
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Settlement:
+    """An account at its first liquidation, or at the horizon if it has none. USDC."""
+
+    equity: Scalar  # cross net equity and all collateral at their prices
+    loan: Scalar
+    notional: Scalar
+    collateral: Scalar
+    margin_ratio: Scalar  # 1
+
+
+def start(account: Account) -> Passage:
+    """The state before the first time: nothing accrued, any loan can be funded."""
+    zero = jnp.zeros_like(account.shared_margin)
+    quotes = account.net_cash.shape[0] if account.portfolio and account.markets else 0
+    kinds = 2 if account.portfolio and not account.markets else 1
+    return Passage(
+        accrued=(zero,) * quotes,
+        loan=(zero + jnp.inf,) * quotes,
+        first=zero + jnp.inf,
+        worst=(zero - jnp.inf,) * kinds,
+    )
+
+
+def step(
+    venue: Venue, account: Account, passage: Passage, market: Market, index: Scalar
+) -> Passage:
+    """Plays one time of the grid for one account on one path.
+
+    Args:
+      venue: the rule book.
+      account: one account.
+      passage: its state after the previous time.
+      market: prices and rates at this time; growths are over the step to come.
+      index: place of this time on the grid, 0 = now.
+
+    Returns:
+      The state after this time.
+
+    Errors:
+      Raises nothing; a NaN price never counts as liquidatable, the engine gives the path a status.
+
+    Source:
+      Order of play: hyperstress design, 2026-11; rules as cited in `models.portfolio`.
+    """
+    state = margin_state(venue, account, market, passage.accrued)
+    loans, unfunded = _loans(venue, account, market, state, passage)
+    needs = requirements(venue, account, market, state, loans)
+    liquidatable = (excess(venue, account, needs) > 0) | unfunded
+    here = jnp.where(liquidatable, index, jnp.inf).astype(passage.first.dtype)
+    alive = jnp.isinf(passage.first)
+    distances = _thresholds(venue, account, market, state, needs)
+    accrued, loan = _accrue(market, state, loans, passage, alive, alive & ~liquidatable)
+    return Passage(
+        accrued=accrued,
+        loan=loan,
+        first=jnp.minimum(passage.first, here),
+        worst=tuple(map(jnp.maximum, passage.worst, distances)),
+    )
+
+
+def reached(account: Account, passage: Passage) -> tuple[Scalar, Scalar]:
+    """Whether the partial and the full threshold were reached at any time.
+
+    Portfolio account without positions: debt above collateral at weights (1+LTV)/2 and (2+LTV)/3.
+    With positions the backstop takes its perpetuals below 2/3 of maintenance, which comes before
+    either, so both are that. Other accounts: partial is the order book (liquidatable), full the
+    backstop.
+    """
+    full = passage.worst[0] > 0
+    if account.portfolio:
+        return passage.worst[-1] > 0, full
+    return jnp.isfinite(passage.first), full
+
+
+def settle(venue: Venue, account: Account, passage: Passage, market: Market) -> Settlement:
+    """Values an account at its first liquidation or the horizon, whichever `market` shows."""
+    state = margin_state(venue, account, market, passage.accrued)
+    loans = passage.loan
+    if account.portfolio and not account.markets:
+        loans = tuple(jnp.maximum(-x, 0) for x in state.equity)
+    needs = requirements(venue, account, market, state, loans)
+    zero = jnp.zeros_like(passage.first)
+    return Settlement(
+        equity=_worth(market, state.equity) + state.collateral_value,
+        loan=_worth(market, loans) + zero,
+        notional=_worth(market, state.notional),
+        collateral=state.collateral_value,
+        margin_ratio=margin_ratio(needs),
+    )
+
+
+def _loans(
+    venue: Venue, account: Account, market: Market, state: MarginState, passage: Passage
+) -> tuple[tuple[Scalar, ...], Scalar]:
+    """Loans after the reserve's limits, and whether a maintenance shortfall is left unfunded.
+
+    Existing debt stands and grows by its interest; only what must be drawn anew needs free
+    liquidity. Credit the reserve cannot fund does not protect perpetuals (assumption
+    `reserve_liquidity_limits_credit`).
+    """
+    unfunded = jnp.zeros_like(passage.first) > 0
+    if not account.portfolio:
+        return (), unfunded
+    if not account.markets:
+        return tuple(jnp.maximum(-x, 0) for x in state.equity), unfunded
+    loans = []
+    for q in range(len(venue.quotes)):
+        wanted = desired_loan(venue, market, state, q)
+        limits = venue.assumptions.reserve_liquidity_limits_credit > 0
+        reach = jnp.where(limits, passage.loan[q] + market.free_liquidity[q], jnp.inf)
+        loan = jnp.minimum(wanted, reach)
+        shortfall = state.maintenance[q] - state.equity[q]
+        unfunded = unfunded | ((wanted > reach) & (shortfall > loan))
+        loans.append(loan)
+    return tuple(loans), unfunded
+
+
+def _thresholds(
+    venue: Venue,
+    account: Account,
+    market: Market,
+    state: MarginState,
+    needs: tuple[Requirement, ...],
+) -> tuple[Scalar, ...]:
+    """Distances beyond the full and, where it is another event, the partial threshold, USDC."""
+    if account.portfolio and not account.markets:
+        debt = _worth(market, [jnp.maximum(-x, 0) for x in state.equity])
+        return debt - state.full_credit, debt - state.partial_credit
+    borrow = tuple(r.borrow for r in needs)
+    worst = jnp.full_like(state.collateral_value, -jnp.inf)
+    for q in range(len(venue.quotes)):
+        credit = liquidation_credit(venue, market, state, borrow, q) if account.portfolio else 0
+        floor = venue.liquidation.backstop_fraction * state.maintenance[q]
+        short = (floor - state.equity[q] - credit) * market.quote_price[q]
+        worst = jnp.maximum(worst, short)
+    return (worst,)
+
+
+def _accrue(
+    market: Market,
+    state: MarginState,
+    loans: tuple[Scalar, ...],
+    passage: Passage,
+    alive: Scalar,
+    lives_on: Scalar,
+) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
+    """Interest over the step to come, paid on the loan and earned on the idle balance."""
+    accrued, owed = [], []
+    for q, loan in enumerate(loans[: len(passage.loan)]):
+        paid = loan * market.borrow_growth[q]
+        earned = idle_balance(state, q) * market.supply_growth[q]
+        accrued.append(passage.accrued[q] + jnp.where(lives_on, earned - paid, 0))
+        grown = jnp.where(lives_on, loan + paid, loan)
+        owed.append(jnp.where(alive, grown, passage.loan[q]))
+    return tuple(accrued), tuple(owed)
+
+
+def _worth(market: Market, amounts) -> Scalar:
+    """Quote amounts in USDC, one per quote token; 0 for none."""
+    return sum((a * market.quote_price[q] for q, a in enumerate(amounts)), 0.0)

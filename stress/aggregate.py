@@ -1,0 +1,125 @@
+"""Mergeable accumulators: what a tile of paths leaves behind.
+
+Counts are integers and add exactly, so they do not depend on how paths were cut into blocks. Money
+is kept per path in float64 and never summed across paths here.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from stress.engine import FrozenBook, Rows, owned
+
+RATIO_STEP = 0.0125  # width of a bin of the margin ratio
+RATIO_BINS = 161  # [0, 2) and one for everything above
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Sums over paths. Group 0 is the whole book."""
+
+    paths: Int[Array, ""]
+    first: Int[Array, "T1 U"]  # paths whose first liquidation is at each time; last row: never
+    partial: Int[Array, "U"]
+    full: Int[Array, "U"]
+    bad_debt: Int[Array, "U"]
+    ratio: Int[Array, "B U"]  # margin ratio at settlement, bins of RATIO_STEP
+    group: Int[Array, "T G"]  # liquidated accounts of a group by each time, summed over paths
+    group_square: Int[Array, "T G"]  # the same squared, for the error across paths
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class PathMoney:
+    """Totals over the book on each path, float64."""
+
+    liquidated_accounts: Float[Array, "p"]
+    liquidated_notional: Float[Array, "p"]  # USDC, perpetuals of accounts at first liquidation
+    liquidated_debt: Float[Array, "p"]  # USDC, loans of accounts at first liquidation
+    bad_debt: Float[Array, "p"]  # USDC, negative equity at first liquidation
+    equity_loss: Float[Array, "p"]  # USDC, equity now less equity at horizon or liquidation
+
+
+def reduce_tile(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"]):
+    """Counts and path totals of one tile of paths.
+
+    Args:
+      times: `T`, grid points including now.
+      book: the frozen book.
+      rows: outcomes, leaves `[p, n]`.
+      valid: paths that count.
+
+    Returns:
+      (`Counts`, `PathMoney`).
+    """
+    paths = valid.shape[0]
+    first = owned(book, rows.first, "min")
+    index = jnp.where(jnp.isinf(first), times, first).astype(jnp.int32)
+    gone = ~jnp.isinf(rows.first)
+    lost = jnp.where(gone, jnp.maximum(-rows.settlement.equity, 0), 0)
+    counted = jnp.broadcast_to(valid[:, None], first.shape)
+
+    def per_account(flags):
+        return jnp.sum(owned(book, flags.astype(jnp.int32), "max") * valid[:, None], axis=0)
+
+    ratio = rows.settlement.margin_ratio[:, book.row]
+    bins = jnp.clip(ratio / RATIO_STEP, 0, RATIO_BINS - 1).astype(jnp.int32)
+    by_group = _by_group(book, index, times)
+    by_group = by_group * valid[:, None, None]
+    counts = Counts(
+        paths=jnp.sum(valid, dtype=jnp.int64),
+        first=_histogram(index, counted, times + 1),
+        partial=per_account(rows.partial).astype(jnp.int64),
+        full=per_account(rows.full).astype(jnp.int64),
+        bad_debt=per_account(lost > 0).astype(jnp.int64),
+        ratio=_histogram(bins, counted, RATIO_BINS),
+        group=jnp.sum(by_group, axis=0).T,
+        group_square=jnp.sum(by_group**2, axis=0).T,
+    )
+
+    def total(values):
+        return jnp.sum(values.astype(jnp.float64), axis=1)
+
+    money = PathMoney(
+        liquidated_accounts=jnp.sum(index < times, axis=1).astype(jnp.float64),
+        liquidated_notional=total(jnp.where(gone, rows.settlement.notional, 0)),
+        liquidated_debt=total(jnp.where(gone, rows.settlement.loan, 0)),
+        bad_debt=total(lost),
+        equity_loss=total(rows.loss),
+    )
+    return counts, money
+
+
+def tail_losses(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"]):
+    """Sums over paths of each account's bad debt and equity loss, float64 `[U]`; no path output."""
+    del times
+    gone = ~jnp.isinf(rows.first)
+    lost = jnp.where(gone, jnp.maximum(-rows.settlement.equity, 0), 0)
+
+    def summed(values):
+        return jnp.sum(owned(book, values.astype(jnp.float64), "add") * valid[:, None], axis=0)
+
+    return {"bad_debt": summed(lost), "equity_loss": summed(rows.loss)}, ()
+
+
+def _histogram(index: Int[Array, "p U"], counted: Bool[Array, "p U"], bins: int):
+    """Counts of `index` per account, int64 `[bins, U]`."""
+    accounts = index.shape[1]
+    flat = (index * accounts + jnp.arange(accounts, dtype=jnp.int32)[None, :]).reshape(-1)
+    ones = counted.astype(jnp.int32).reshape(-1)
+    summed = jax.ops.segment_sum(ones, flat, bins * accounts)
+    return summed.reshape(bins, accounts).astype(jnp.int64)
+
+
+def _by_group(book: FrozenBook, index: Int[Array, "p U"], times: int) -> Int[Array, "p G T"]:
+    """Accounts of each group liquidated by each time on each path; group 0 is the book."""
+    paths = index.shape[0]
+    cell = (jnp.arange(paths)[:, None] * book.groups + book.group[None, :]) * (times + 1) + index
+    ones = jnp.ones(index.size, jnp.int32)
+    counts = jax.ops.segment_sum(ones, cell.reshape(-1), paths * book.groups * (times + 1))
+    counts = counts.reshape(paths, book.groups, times + 1)[:, :, :times].astype(jnp.int64)
+    whole = jnp.sum(counts, axis=1, keepdims=True)
+    return jnp.cumsum(jnp.concatenate([whole, counts], axis=1), axis=2)

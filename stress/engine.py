@@ -1,0 +1,188 @@
+"""The engine: a frozen book along sampled markets, one program per campaign shape.
+
+    market of a block of paths -> tiles of paths -> tiles of accounts -> one scan over time
+
+Nothing of size path x step x account exists: a tile carries `models.step.Passage` through the
+scan and is settled once, at the first liquidation or the horizon. Axes: `P` paths of a block, `p`
+of a tile, `n` margin accounts, `U` accounts of the book, `T` times (0 = now).
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from models.account import Account, Market
+from models.step import Passage, Settlement, reached, settle, start, step
+from models.venue import Venue
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class FrozenBook:
+    """Margin accounts in groups of one structure, tiled; built by `stress.frozen.freeze`."""
+
+    accounts: tuple[Account, ...]  # leaves [tiles, ..., tile size]
+    row: Int[Array, "U"]  # margin account that holds an account's shared margin
+    isolated_row: Int[Array, "I"]  # further margin accounts: isolated positions, other DEXs
+    isolated_owner: Int[Array, "I"]  # their owner
+    group: Int[Array, "U"]
+    groups: int = field(metadata={"static": True})
+    path_tile: int = field(metadata={"static": True})
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """What became of every margin account on every path, leaves `[p, n]`."""
+
+    first: Float[Array, "p n"]  # time index of the first liquidation, +inf: never
+    partial: Bool[Array, "p n"]
+    full: Bool[Array, "p n"]
+    loss: Float[Array, "p n"]  # USDC, equity now less equity at settlement
+    settlement: Settlement
+
+
+_over_accounts = {"in_axes": (None, -1, -1, None, None), "out_axes": -1}
+_step = jax.vmap(
+    jax.vmap(step, **_over_accounts), in_axes=(None, None, -2, -1, None), out_axes=-2
+)
+_settle = jax.vmap(
+    jax.vmap(settle, in_axes=(None, -1, -1, -1), out_axes=-1),
+    in_axes=(None, None, -2, -2),
+    out_axes=-2,
+)
+_start = jax.vmap(start, in_axes=-1, out_axes=-1)
+_reached = jax.vmap(
+    jax.vmap(reached, in_axes=-1, out_axes=-1), in_axes=(None, -2), out_axes=-2
+)
+
+
+def tile_rows(venue: Venue, account: Account, market: Market) -> Rows:
+    """Runs one tile of margin accounts of one structure along one tile of paths.
+
+    Args:
+      venue: the rule book.
+      account: leaves `[..., n]`.
+      market: leaves `[F, p, T]`, prices of each path over time.
+
+    Returns:
+      Outcomes, `[p, n]`.
+    """
+    paths, times = market.quote_price.shape[-2:]
+    fresh = _start(account)
+    wide = jax.tree.map(
+        lambda x: jnp.broadcast_to(x[..., None, :], x.shape[:-1] + (paths, x.shape[-1])), fresh
+    )
+
+    def body(passage: Passage, now):
+        index, shown = now
+        return _step(venue, account, passage, shown, index), None
+
+    by_time = jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), market)
+    grid = jnp.arange(times, dtype=fresh.first.dtype)
+    passage, _ = jax.lax.scan(body, wide, (grid, by_time))
+    at = jnp.minimum(passage.first, times - 1).astype(jnp.int32)
+    end = _settle(venue, account, passage, _shown(account, market, at))
+    one_path = jax.tree.map(lambda x: x[:, :1], market)
+    untouched = jax.tree.map(lambda x: jnp.zeros_like(x[:1]), passage)
+    begin = _settle(venue, account, untouched, _shown(account, one_path, at[:1] * 0))
+    partial, full = _reached(account, passage)
+    return Rows(
+        first=passage.first,
+        partial=partial,
+        full=full,
+        loss=begin.equity - end.equity,
+        settlement=end,
+    )
+
+
+def _shown(account: Account, market: Market, at: Int[Array, "p n"]) -> Market:
+    """The market each account sees at its own time index; fields it does not use are left out."""
+
+    def pick(series, wanted):
+        unused = jnp.zeros(at.shape, series.dtype)
+        return tuple(
+            jnp.take_along_axis(series[i], at, axis=1) if i in wanted else unused
+            for i in range(series.shape[0])
+        )
+
+    quotes = range(market.quote_price.shape[0])
+    return Market(
+        mark=pick(market.mark, account.markets),
+        settlement=pick(market.settlement, account.markets),
+        collateral_price=pick(market.collateral_price, account.tokens),
+        quote_price=pick(market.quote_price, quotes),
+        borrow_growth=pick(market.borrow_growth, ()),
+        supply_growth=pick(market.supply_growth, ()),
+        borrow_index=pick(market.borrow_index, quotes),
+        supply_index=pick(market.supply_index, quotes),
+        free_liquidity=pick(market.free_liquidity, ()),
+    )
+
+
+def path_rows(venue: Venue, book: FrozenBook, market: Market) -> Rows:
+    """All margin accounts along one tile of paths, in the order of `FrozenBook.row`."""
+
+    def flat(x):
+        return jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1)
+
+    parts = [
+        jax.tree.map(flat, jax.lax.map(lambda a: tile_rows(venue, a, market), accounts))
+        for accounts in book.accounts
+    ]
+    return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *parts)
+
+
+def tiles_of_paths(book: FrozenBook, market: Market) -> Market:
+    """Splits the path axis of a block's market, leaves `[F, P, T]` -> `[P / p, F, p, T]`."""
+
+    def split(x):
+        parts = x.reshape(x.shape[0], -1, book.path_tile, x.shape[-1])
+        return jnp.moveaxis(parts, 1, 0)
+
+    return jax.tree.map(split, market)
+
+
+def owned(
+    book: FrozenBook, values: Float[Array, "p n"], combine: str
+) -> Float[Array, "p U"]:
+    """Values of margin accounts brought to their owners by `min`, `max` or `add`."""
+    own = values[:, book.row]
+    if book.isolated_row.shape[0] == 0:
+        return own
+    return getattr(own.at[:, book.isolated_owner], combine)(values[:, book.isolated_row])
+
+
+@partial(jax.jit, static_argnames=("reduce",))
+def run_block(venue, book, market, valid, reduce):
+    """Runs a block of paths tile by tile and reduces each tile as it finishes.
+
+    Args:
+      venue: the rule book, in the precision of the run.
+      book: the frozen book, in the precision of the run.
+      market: leaves `[F, P, T]`, `P` a multiple of the path tile.
+      valid: bool, `[P]`, False for paths that only fill the last tile.
+      reduce: `(times, book, rows, valid [p]) -> (sums, per_path)`; static.
+
+    Returns:
+      (sums added over tiles, per-path leaves `[P, ...]`).
+    """
+
+    times = market.quote_price.shape[-1]
+
+    def reduced(shown, counted):
+        return reduce(times, book, path_rows(venue, book, shown), counted)
+
+    def tile(total, inputs):
+        sums, per_path = reduced(*inputs)
+        return jax.tree.map(jnp.add, total, sums), per_path
+
+    inputs = (tiles_of_paths(book, market), valid.reshape(-1, book.path_tile))
+    first = jax.tree.map(lambda x: x[0], inputs)
+    shapes = jax.eval_shape(lambda i: reduced(*i)[0], first)
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    sums, per_path = jax.lax.scan(tile, zeros, inputs)
+    return sums, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), per_path)

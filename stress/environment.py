@@ -1,0 +1,100 @@
+"""Settings that have to stand before JAX starts, and the versions that compute wrong numbers.
+
+Imports nothing heavy: the command line calls `prepare_environment` before anything imports JAX.
+"""
+
+import os
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from stress.errors import EnvironmentUnusable
+
+OLDEST, NEWEST = (0, 10, 1), (0, 13)  # of jax and jaxlib, newest excluded; as in pyproject.toml
+MISCOMPILES = (0, 10, 2)
+
+VECTOR_WIDTH = "--xla_cpu_prefer_vector_width=512"
+NO_LIBRARY_FUSION = "--xla_cpu_experimental_ynn_fusion_type="
+
+
+def prepare_environment(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
+    """Set the environment variables JAX reads once, at its import.
+
+    Double precision is switched on. On the CPU two XLA flags are added to those the person gave,
+    unless a flag of that name is there already:
+
+    - no fusions handed to the YNNPACK library. Such a fusion of a matrix-vector product with a
+      reduction returns wrong rows in jaxlib 0.10.2 (jax issue 39103) and, for a 3x3 float32 matrix
+      and 32,769 to about 43,700 rows, in 0.10.1 as well (measured 2026-11-23). Without them both
+      are exact, and reductions over paths take as long as before;
+    - 512-bit vectors where the processor has AVX-512: XLA takes 256 bits by itself.
+
+    XLA aborts the process on a flag it does not know, so both are added only for the releases
+    they were tried on (0.10.1, 0.10.2, 0.12.0.1 and what lies between). Does nothing to the flags
+    once JAX is imported, or when XLA_FLAGS names a file: the self-test decides then.
+
+    Args:
+      cpuinfo: where Linux describes the processor; absent elsewhere.
+    """
+    os.environ["JAX_ENABLE_X64"] = "1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    given = os.environ.get("XLA_FLAGS", "").strip()
+    names_a_file = bool(given) and not given.startswith("--")
+    version = _installed("jaxlib")
+    if "jax" in sys.modules or names_a_file or not OLDEST <= version < NEWEST:
+        return
+    wanted = [NO_LIBRARY_FUSION, VECTOR_WIDTH] if _has_avx512(cpuinfo) else [NO_LIBRARY_FUSION]
+    present = {flag.split("=")[0] for flag in given.split()}
+    added = [flag for flag in wanted if flag.split("=")[0] not in present]
+    os.environ["XLA_FLAGS"] = " ".join([given, *added]).strip()
+
+
+def check_versions() -> None:
+    """Refuse versions and settings under which no number can be trusted.
+
+    Errors:
+      EnvironmentUnusable for jax or jaxlib 0.10.2, for one outside the supported range or not
+      installed, and when JAX runs without 64-bit floats.
+    """
+    for package in ("jax", "jaxlib"):
+        version = _installed(package)
+        shown = ".".join(map(str, version)) or "missing"
+        if version[:3] == MISCOMPILES:
+            raise EnvironmentUnusable(
+                f"{package} {shown} returns wrong numbers on the CPU (jax issue 39103): "
+                "install the versions of constraints.txt."
+            )
+        if not OLDEST <= version < NEWEST:
+            raise EnvironmentUnusable(
+                f"{package} is {shown}; supported are 0.10.1 to below 0.13, without 0.10.2."
+            )
+    if not _double_precision():
+        raise EnvironmentUnusable(
+            "JAX runs without 64-bit floats: set JAX_ENABLE_X64=1 before it is imported."
+        )
+
+
+def _installed(package: str) -> tuple[int, ...]:
+    """Release numbers of an installed package; empty when it is not installed."""
+    try:
+        release = re.match(r"\d+(\.\d+)*", metadata.version(package))
+    except metadata.PackageNotFoundError:
+        return ()
+    return tuple(int(part) for part in release.group().split(".")) if release else ()
+
+
+def _has_avx512(cpuinfo: Path) -> bool:
+    try:
+        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return "avx512f" in flags.split()
+
+
+def _double_precision() -> bool:
+    jax = sys.modules.get("jax")
+    if jax is not None:
+        return bool(jax.config.jax_enable_x64)
+    return os.environ.get("JAX_ENABLE_X64", "").lower() in ("1", "true", "yes", "on")

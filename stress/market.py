@@ -1,0 +1,209 @@
+"""Sampled markets: from the random numbers of a path to everything an account sees of it.
+
+All of it is float64 and keyed by (seed, scenario, path), so a path is the same whatever the block,
+the device or the precision of the book. Axes: `A` assets (risk factors), `T` times (0 = now).
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+from types import ModuleType
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from models.account import Market
+from models.funding import funding_per_contract, funding_rate
+from models.lending import borrow_rate, free_liquidity, growth, supply_rate, utilization
+from models.status import NON_FINITE, OK, PRICE_RANGE
+from models.venue import Venue
+from stress import utilization as pools
+from stress.scenarios import gbm, student_t
+from stress.utilization_model import Spike, UtilizationModel
+
+PROCESSES: dict[type, ModuleType] = {gbm.Gbm: gbm, student_t.StudentT: student_t}
+WIDEST_RANGE = 1e6  # a price beyond this factor of its start gets a status
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Today:
+    """Prices and reserves at the start, and which asset moves which of them."""
+
+    market_asset: tuple[int, ...] = field(metadata={"static": True})  # per market
+    token_asset: tuple[int, ...] = field(metadata={"static": True})  # per token; -1: none
+    quote_asset: tuple[int, ...] = field(metadata={"static": True})  # per quote token; -1: none
+    mark: Float[Array, "M"]  # quote units per contract
+    oracle: Float[Array, "M"]
+    collateral_price: Float[Array, "C"]  # USDC per token
+    quote_price: Float[Array, "Q"]  # USDC per quote token
+    supplied: Float[Array, "Q"]  # quote tokens in the reserve
+    borrowed: Float[Array, "Q"]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """How the reserve of one quote token moves; `model` None keeps it as it is today."""
+
+    model: UtilizationModel | None
+    spike: Spike
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One scenario, ready to sample."""
+
+    driver: int = field(metadata={"static": True})  # asset whose return moves lenders; -1: none
+    process: gbm.Gbm | student_t.StudentT
+    overlay: Float[Array, "T A"]  # additions to the log price
+    premium: Float[Array, ""]  # 1, of perpetuals over the oracle, drives funding
+    pools: tuple[Pool, ...]  # per quote token
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class PathView:
+    """What is kept of every path besides its money."""
+
+    status: Int[Array, ""]  # `models.status`
+    log_return: Float[Array, "A"]  # at the horizon
+    worst_log_return: Float[Array, "A"]  # least along the path, at most 0
+    utilization: Float[Array, "T Q"]  # 1
+    queued: Float[Array, "Q"]  # greatest share of today's supply that wants to leave but cannot
+
+
+def path_key(seed_key: Array, path: Int[Array, ""]) -> Array:
+    """Key of one path; `seed_key` is the seed's, folded with the scenario's name."""
+    return jax.random.fold_in(seed_key, path)
+
+
+def normals_per_step(scenario: Scenario) -> int:
+    """Standard normals a step of a path consumes."""
+    moving = sum(pool.model is not None for pool in scenario.pools)
+    module = PROCESSES[type(scenario.process)]
+    return module.normals_per_step(scenario.process) + moving * pools.NORMALS_PER_STEP
+
+
+def sample_path(
+    venue: Venue, today: Today, scenario: Scenario, key: Array, step_hours: Float[Array, ""]
+) -> tuple[Market, PathView]:
+    """Samples one path.
+
+    Args:
+      venue: the rule book, float64.
+      today: prices and reserves now.
+      scenario: the scenario; `overlay` sets the number of times.
+      key: the path's key.
+      step_hours: length of a step, hours.
+
+    Returns:
+      `Market` with leaves `[F, T]` and the path's `PathView`.
+
+    Errors:
+      Raises nothing; a path that is not finite says so in its status.
+    """
+    steps = scenario.overlay.shape[0] - 1
+    normals = jax.random.normal(key, (steps, normals_per_step(scenario)), jnp.float64)
+    module = PROCESSES[type(scenario.process)]
+    width = module.normals_per_step(scenario.process)
+    returns = module.log_returns(scenario.process, normals[:, :width], step_hours)
+    zero = jnp.zeros((1, returns.shape[1]))
+    logs = jnp.concatenate([zero, jnp.cumsum(returns, axis=0)]) + scenario.overlay
+    driver = jnp.diff(logs[:, scenario.driver]) if scenario.driver >= 0 else jnp.zeros(steps)
+    supply, borrow, queued = _reserves(venue, today, scenario, normals[:, width:], driver, step_hours)
+    market = _market(venue, today, scenario, logs, supply, borrow, step_hours)
+    finite = jnp.isfinite(logs).all() & jnp.isfinite(supply).all() & jnp.isfinite(borrow).all()
+    wide = jnp.abs(logs).max() > jnp.log(WIDEST_RANGE)
+    view = PathView(
+        status=jnp.where(finite, jnp.where(wide, PRICE_RANGE, OK), NON_FINITE),
+        log_return=logs[-1],
+        worst_log_return=jnp.min(logs, axis=0),
+        utilization=utilization(supply, borrow),
+        queued=queued,
+    )
+    return market, view
+
+
+def _reserves(venue, today, scenario, normals, driver, step_hours):
+    """Supplied and borrowed quote tokens `[T, Q]` and the greatest queue `[Q]`."""
+    supplied, borrowed, queues, used = [], [], [], 0
+    for q, pool in enumerate(scenario.pools):
+        level = utilization(today.supplied[q], today.borrowed[q])
+        path = pools.constant_pool(driver.shape[0], driver.dtype)
+        if pool.model is not None:
+            draws = normals[:, used : used + pools.NORMALS_PER_STEP]
+            used += pools.NORMALS_PER_STEP
+            path = pools.pool_path(pool.model, draws, driver, step_hours, level, pool.spike)
+        supply = today.supplied[q] * jnp.exp(path.log_supply)
+        supplied.append(supply)
+        borrowed.append(jnp.minimum(today.borrowed[q] * jnp.exp(path.log_borrow), supply))
+        queues.append(jnp.max(path.queued))
+    return jnp.stack(supplied, 1), jnp.stack(borrowed, 1), jnp.stack(queues)
+
+
+def _market(venue, today, scenario, logs, supply, borrow, step_hours) -> Market:
+    """Prices, funding, growths and free liquidity along the path, leaves `[F, T]`."""
+
+    def moved(start, assets):
+        columns = [
+            start[i] * (jnp.exp(logs[:, a]) if a >= 0 else jnp.ones(logs.shape[0]))
+            for i, a in enumerate(assets)
+        ]
+        return jnp.stack(columns) if columns else jnp.zeros((0, logs.shape[0]))
+
+    mark, oracle = moved(today.mark, today.market_asset), moved(today.oracle, today.market_asset)
+    rate = funding_rate(venue.funding, scenario.premium)
+    paid = jnp.cumsum(funding_per_contract(rate, oracle, step_hours), axis=1)
+    paid = jnp.concatenate([jnp.zeros((paid.shape[0], 1)), paid[:, :-1]], axis=1)
+    lending, effective = venue.lending, venue.assumptions.rate_is_effective
+    used = utilization(supply, borrow)
+    quotes = range(len(venue.quotes))
+
+    def grows(rate):
+        """Growth over the step to come (none after the horizon) and the index since the start."""
+        over = [growth(rate(lending, q, used[:-1, q]), step_hours, effective) for q in quotes]
+        none, one = jnp.zeros((len(over), 1)), jnp.ones((len(over), 1))
+        index = jnp.exp(jnp.cumsum(jnp.log1p(jnp.stack(over)), axis=1))
+        return jnp.concatenate([jnp.stack(over), none], 1), jnp.concatenate([one, index], 1)
+
+    borrow_growth, borrow_index = grows(borrow_rate)
+    supply_growth, supply_index = grows(supply_rate)
+    return Market(
+        mark=mark,
+        settlement=mark - paid,
+        collateral_price=moved(today.collateral_price, today.token_asset),
+        quote_price=moved(today.quote_price, today.quote_asset),
+        borrow_growth=borrow_growth,
+        supply_growth=supply_growth,
+        borrow_index=borrow_index,
+        supply_index=supply_index,
+        free_liquidity=jnp.stack(
+            [free_liquidity(lending, q, supply[:, q], borrow[:, q]) for q in quotes]
+        ),
+    )
+
+
+@partial(jax.jit, static_argnames=("precision",))
+def sample_block(venue, today, scenario, seed_key, paths, step_hours, precision="float64"):
+    """Samples a block of paths.
+
+    Args:
+      venue: the rule book, float64.
+      today: prices and reserves now.
+      scenario: the scenario.
+      seed_key: key of (seed, scenario).
+      paths: path numbers, `[P]`.
+      step_hours: hours.
+      precision: of the market handed to the book; sampling is float64 always.
+
+    Returns:
+      (`Market` with leaves `[F, P, T]` in `precision`, `PathView` with leaves `[P, ...]`).
+    """
+
+    def one(path):
+        return sample_path(venue, today, scenario, path_key(seed_key, path), step_hours)
+
+    market, view = jax.vmap(one, out_axes=(1, 0))(paths)
+    return jax.tree.map(lambda x: x.astype(precision), market), view

@@ -1,0 +1,124 @@
+"""Multivariate Student-t increments: correlated normals over one common random radius."""
+
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy import special
+from scipy.interpolate import CubicSpline
+
+from stress.scenarios.gaussian import HOURS_PER_YEAR
+
+REACH = 9.0  # standard normals beyond +-9 do not occur (1e-19)
+PANELS = 512  # of the spline of log(W) over the normal score; error below 1e-9
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class StudentT:
+    """Parameters of `A` assets. Build it with `build`."""
+
+    radius_per_path: bool = field(metadata={"static": True})  # else one radius per step
+    volatility: Float[Array, "A"]  # per square root of a year
+    drift: Float[Array, "A"]  # per year
+    factor: Float[Array, "A A"]  # lower Cholesky factor of the correlation
+    degrees_of_freedom: Float[Array, ""]  # > 2
+    log_chi2: Float[Array, "4 N"]  # spline of the log chi-square quantile over the normal score
+
+
+def build(
+    volatility: np.ndarray,
+    drift: np.ndarray,
+    factor: np.ndarray,
+    degrees_of_freedom: float,
+    radius_per_path: bool,
+) -> StudentT:
+    """Builds the process with its quantile table (host side, float64).
+
+    Args:
+      volatility: per square root of a year, `[A]`; of the increments, whatever their tails.
+      drift: per year, `[A]`.
+      factor: lower Cholesky factor, `[A, A]`.
+      degrees_of_freedom: of the increments, above 2.
+      radius_per_path: one radius for the whole path instead of one per step.
+
+    Returns:
+      The process.
+
+    Errors:
+      ValueError for degrees of freedom of 2 or less.
+    """
+    if not degrees_of_freedom > 2:
+        raise ValueError(f"degrees of freedom {degrees_of_freedom}: the variance needs more than 2")
+    scores = np.linspace(-REACH, REACH, PANELS + 1)
+    shape = degrees_of_freedom / 2
+    lower = special.gammaincinv(shape, special.ndtr(np.minimum(scores, 0)))
+    upper = special.gammainccinv(shape, special.ndtr(-np.maximum(scores, 0)))
+    spline = CubicSpline(scores, np.log(2 * np.where(scores < 0, lower, upper)))
+    return StudentT(
+        radius_per_path=radius_per_path,
+        volatility=jnp.asarray(volatility),
+        drift=jnp.asarray(drift),
+        factor=jnp.asarray(factor),
+        degrees_of_freedom=jnp.asarray(float(degrees_of_freedom)),
+        log_chi2=jnp.asarray(spline.c),
+    )
+
+
+def chi_square(model: StudentT, score: Float[Array, "T"]) -> Float[Array, "T"]:
+    """Chi-square variate at the normal score z: the quantile at Phi(z), monotone in z.
+
+    Accurate to 1e-8 relative for degrees of freedom in (2, 100]; measured against scipy in the
+    tests. Scores beyond +-9 are taken as +-9.
+    """
+    width = 2 * REACH / PANELS
+    place = (jnp.clip(score, -REACH, REACH) + REACH) / width
+    panel = jnp.clip(place.astype(jnp.int32), 0, PANELS - 1)
+    offset = (place - panel) * width
+    c = model.log_chi2[:, panel]
+    return jnp.exp(((c[0] * offset + c[1]) * offset + c[2]) * offset + c[3])
+
+
+def normals_per_step(model: StudentT) -> int:
+    """Standard normals a step needs: one per asset and one for the radius."""
+    return model.volatility.shape[0] + 1
+
+
+def log_returns(
+    model: StudentT, normals: Float[Array, "T n"], step_hours: float
+) -> Float[Array, "T A"]:
+    """Log returns of one path.
+
+        r = (drift - volatility^2 / 2) dt + volatility sqrt(dt) sqrt((nu - 2) / W) L z,
+        W ~ chi-square with nu degrees of freedom
+
+    The increments have exactly the stated volatility. A price with Student-t log returns has no
+    mean; the drift is that of the geometric Brownian motion of the same volatility. With one
+    radius per step, tails fade over many steps; with one per path they do not.
+
+    Args:
+      model: parameters.
+      normals: independent standard normals; the last column drives the radius (of the first row
+        alone where the radius is the path's).
+      step_hours: length of a step.
+
+    Returns:
+      1.
+
+    Errors:
+      Raises nothing.
+
+    Source:
+      Kotz and Nadarajah (2004), multivariate t as a normal mixture.
+    """
+    dt = step_hours / HOURS_PER_YEAR
+    score = normals[:, -1]
+    if model.radius_per_path:
+        score = jnp.broadcast_to(score[:1], score.shape)
+    stretch = jnp.sqrt((model.degrees_of_freedom - 2) / chi_square(model, score))
+    trend = (model.drift - model.volatility**2 / 2) * dt
+    scale = model.volatility * jnp.sqrt(dt)
+    shocks = jax.vmap(lambda z, s: trend + scale * s * (model.factor @ z))
+    return shocks(normals[:, :-1], stretch)
