@@ -14,7 +14,7 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 def _moment(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
 
 
 def _is_moment(value: str) -> str:

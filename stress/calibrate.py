@@ -28,7 +28,7 @@ def calibrate(
 
     Args:
       candles: folder with BTC_1h.csv.gz, ETH_..., SOL_..., HYPE_... (`stress.candles`).
-      utilization: recorded pools aave_v1 and aave_v2 (`stress.calibrate_read_pools`).
+      utilization: recorded pools aave_v1 and aave_v2 (`stress.calibrate_pools.read_pools`).
       out: folder, created if absent; nothing is written unless both fits succeed.
       as_of: date of the calibration; None for today.
 

@@ -15,22 +15,25 @@ def separate_jumps(
 ) -> tuple[dict[str, Series], Series, Series]:
     """Splits every move into jumps of each kind and a remainder.
 
-    Moves of both totals in one direction, both beyond the threshold, are paired (looped positions
-    and transfers between the two sides); what is left of each side is judged on its own.
+    Moves of both totals in one direction, both beyond the threshold and about alike, are paired
+    (looped positions); what is left of each side is judged on its own.
 
     Returns:
-      Kind -> size (0 where there is none), and the remainders of supply and borrow.
+      Kind -> size (0 where there is none), and the remainders of supply and borrow (NaN where
+      there is a jump).
     """
-    both = (np.sign(supply) == np.sign(borrow)) & (
-        np.minimum(np.abs(supply), np.abs(borrow)) > minimum
-    )
-    paired = np.where(both, np.sign(supply) * np.minimum(np.abs(supply), np.abs(borrow)), 0.0)
+    smaller = np.minimum(np.abs(supply), np.abs(borrow))
+    alike = np.abs(supply - borrow) <= np.maximum(minimum, 0.2 * smaller)
+    both = (np.sign(supply) == np.sign(borrow)) & (smaller > minimum) & alike
+    paired = np.where(both, (supply + borrow) / 2, 0.0)
     supply, borrow = supply - paired, borrow - paired
     sizes = {}
     for name, series in (("supply", supply), ("borrow", borrow), ("paired", paired)):
         sizes[f"{name}_in"] = np.where(series > minimum, series, 0.0)
         sizes[f"{name}_out"] = np.where(series < -minimum, -series, 0.0)
-    rest = [np.where(np.abs(series) > minimum, np.nan, series) for series in (supply, borrow)]
+    rest = [
+        np.where(both | (np.abs(series) > minimum), np.nan, series) for series in (supply, borrow)
+    ]
     return sizes, rest[0], rest[1]
 
 
@@ -79,21 +82,44 @@ def _inverse_information(gradient: Callable[[Series], Series], at: Series) -> Se
     return np.asarray(np.linalg.inv((information + information.T) / 2), np.float64)
 
 
-def fit_tail(sizes: Series, minimum: float, maximum: Series) -> Estimate:
-    """Exponent of the bounded Pareto law by maximum likelihood.
+def fit_tail(
+    sizes: Series, minimum: float, maximum: Series, noise: float
+) -> tuple[Estimate, float]:
+    """Exponent of the bounded Pareto law by maximum likelihood, sizes seen through noise.
 
-    Log sizes over the minimum are exponential, truncated at log(maximum / minimum), which may
-    differ from jump to jump; a size beyond its bounds counts as the bound.
+    Observed is size + noise where that is above the minimum. A size just above the minimum may
+    be lost and one is never gained, so that without the correction the law would look heavier.
+
+    Args:
+      sizes: observed jumps; beyond its bounds one counts as the bound.
+      minimum: where the law begins.
+      maximum: where it ends, jump by jump.
+      noise: standard deviation of the normal noise, may be 0.
+
+    Returns:
+      Exponent, and the probability that a jump is seen.
     """
-    span = np.log(maximum / minimum)
-    mean = float(np.clip(np.log(sizes / minimum), 0.0, span).mean())
+    nodes, weights = np.polynomial.hermite_e.hermegauss(41)
+    weights = weights / weights.sum()
+    size = np.clip(sizes, minimum, maximum)
+    behind = size[:, None] - noise * nodes
+    possible = (behind >= minimum) & (behind <= maximum[:, None])
+    behind = np.where(possible, behind, minimum)
+    bound = np.clip(minimum - noise * nodes, minimum, maximum[:, None])
 
-    def score(a: float) -> float:
-        return float(1 / a - np.mean(span / np.expm1(a * span)) - mean)
+    def seen(a: float) -> Series:
+        cut = (minimum / maximum[:, None]) ** a
+        return ((minimum / bound) ** a - cut) / (1 - cut) @ weights
 
-    value = optimize.root_scalar(score, bracket=(1e-3, 60.0)).root
-    spread = (span / (2 * np.sinh(value * span / 2))) ** 2
-    return Estimate(value, float(np.sum(1 / value**2 - spread) ** -0.5))
+    def negative(a: float) -> float:
+        density = np.where(possible, a * (minimum / behind) ** a / behind, 0.0) @ weights
+        return -float(np.log(density / (1 - (minimum / maximum) ** a) / seen(a)).sum())
+
+    search = optimize.minimize_scalar(negative, bounds=(0.01, 30.0), method="bounded")
+    value = float(search.x)  # type: ignore[attr-defined]
+    step = 0.02 * value
+    curvature = (negative(value + step) + negative(value - step) - 2 * negative(value)) / step**2
+    return Estimate(value, curvature**-0.5), float(seen(value).mean())
 
 
 def mean_bounded_pareto(tail_exponent: float, minimum: float, maximum: float) -> float:

@@ -1,5 +1,6 @@
 """From a book of the host to the engine's `FrozenBook`: groups of one structure, tiled."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 
 from models.account import Account
 from models.venue import Venue
-from stress.book import Book, MarginAccounts, group_names, margin_accounts
+from stress.book import Book, MarginAccounts, group_names, margin_accounts, used_quotes
 from stress.engine import FrozenBook
 
 ACCOUNT_TILE = 512  # accounts of a tile at most; with 64 paths its state stays in the L2 cache
@@ -106,6 +107,17 @@ def _tiled(
         shared_margin=tile(np.isin(rows.kind[index], ("portfolio", "unified", "lender")) * 1.0),
     )
     return account, tiles * size
+
+
+def used_part(book: Book) -> Book:
+    """The book without the quote tokens that nobody holds, owes or settles in."""
+    kept = [book.quotes.index(q) for q in used_quotes(book)]
+    return dataclasses.replace(
+        book,
+        quotes=tuple(book.quotes[q] for q in kept),
+        cash=book.cash[:, kept],
+        dex_cash=dataclasses.replace(book.dex_cash, cash=book.dex_cash.cash[:, kept]),
+    )
 
 
 def in_precision(tree, precision: str):

@@ -35,6 +35,7 @@ __all__ = [
     "venue_in_force",
 ]
 
+Tiers = Sequence[tuple[float, float]]
 _PER_HOUR = {"s": 3600, "min": 60, "h": 1}
 # What the kernels compute. Another reading is refused: it would change nothing, silently.
 _COMPUTED: dict[str, tuple[bool | str, ...]] = {
@@ -49,7 +50,7 @@ def build_venue(
     book: VenueBook,
     markets: Sequence[str] | None,
     *,
-    extra_markets: Mapping[str, float] = MappingProxyType({}),
+    extra_markets: Mapping[str, float | Tiers] = MappingProxyType({}),
     settle: Mapping[str, str] = MappingProxyType({}),
     quotes: Sequence[str] | None = None,
     tokens: Sequence[str] | None = None,
@@ -61,8 +62,8 @@ def build_venue(
       book: from `load_venue`.
       markets: perpetual markets in the order wanted, those of HIP-3 DEXs as `dex:COIN`; None takes
         every market of the book, then the extra ones.
-      extra_markets: maximum leverage of markets that the book does not list, one flat tier each;
-        a market that it lists keeps its own margin table.
+      extra_markets: maximum leverage (one flat tier) or tiers (lower bound, maximum leverage) of
+        markets that the book does not list; a market that it lists keeps its own margin table.
       settle: quote token of a market's PnL where it is not USDC.
       quotes: quote tokens in the order wanted; None takes all.
       tokens: collateral tokens in the order wanted; None takes all.
@@ -116,12 +117,14 @@ def _chosen(
 
 
 def _schedule(
-    book: VenueBook, coin: str, extra_markets: Mapping[str, float]
+    book: VenueBook, coin: str, extra_markets: Mapping[str, float | Tiers]
 ) -> list[tuple[float, float]]:
     listed = book.file.markets.get(coin)
     if listed:
         return book.file.margin_tables[listed.value].value
     leverage = extra_markets[coin]
+    if isinstance(leverage, Sequence):
+        return [(float(bound), float(most)) for bound, most in leverage]
     if isinstance(leverage, bool) or not (0 < leverage < math.inf):
         allowed = "a positive maximum leverage"
         raise InputError(book.name, f"extra_markets.{coin}", repr(leverage), allowed)

@@ -1,6 +1,11 @@
 """Strict numerics for every test, and the shared data where it is present."""
 
+# ruff: noqa: E402
 from pathlib import Path
+
+from stress.environment import prepare_environment
+
+prepare_environment()
 
 import jax
 import pytest

@@ -77,7 +77,12 @@ def document() -> Document:
                 "positions": [
                     {"market": "BTC", "size": 1.0, "entry_price": 78000.0} | cross,
                     {"market": "NEW", "size": 5.0, "entry_price": 3.0, "max_leverage": 5.0} | cross,
-                    {"market": "abc:GOLD", "size": -2.0, "entry_price": 4100.0, "max_leverage": 20.0}
+                    {
+                        "market": "abc:GOLD",
+                        "size": -2.0,
+                        "entry_price": 4100.0,
+                        "max_leverage": 20.0,
+                    }
                     | cross,
                     {"market": "xyz:TSLA", "size": 2.0, "entry_price": 310.0} | cross,
                 ],

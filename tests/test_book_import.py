@@ -139,7 +139,9 @@ def test_standard_account_keeps_each_dex_apart(recorded: Path) -> None:
     assert book.modes.tolist() == ["cross"] and not book.supplied.size
     assert equity[0] == pytest.approx(float(state["crossMarginSummary"]["accountValue"]), rel=1e-9)
     assert equity[1] == pytest.approx(150.0, rel=1e-12)
-    assert [dex_of(m) for m, size in zip(book.markets, rows.size[1], strict=True) if size] == ["xyz"]
+    assert [dex_of(m) for m, size in zip(book.markets, rows.size[1], strict=True) if size] == [
+        "xyz"
+    ]
     # Kept from before a change of the table: 30 counts as the maximum.
     assert book.leverage[0, book.markets.index("xyz:TSLA")] == 20
 
@@ -174,7 +176,12 @@ def test_contexts_add_tables_and_prices(recorded: Path, shared: Path) -> None:
     [
         ("clearinghouseState.json", '"29.72"', '"a lot"', r"assetPositions\[0\].position.szi"),
         ("clearinghouseState.json", '"29.72"', '"0"', r"assetPositions\[0\].position.szi"),
-        ("clearinghouseState.json", '"entryPx"', '"entry"', r"assetPositions\[0\].position.entryPx"),
+        (
+            "clearinghouseState.json",
+            '"entryPx"',
+            '"entry"',
+            r"assetPositions\[0\].position.entryPx",
+        ),
         ("spotClearinghouseState.json", '"balances"', '"money"', "balances"),
         ("spotClearinghouseState.json", '"3320.49989393"', '"NaN"', r"balances\[0\].total"),
         ("allBorrowLendReserveStates.json", '"oraclePx"', '"px"', r"\[0\]\[1\].oraclePx"),

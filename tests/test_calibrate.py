@@ -4,8 +4,10 @@ import datetime
 import gzip
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from ruamel.yaml import YAML
@@ -15,6 +17,7 @@ from stress import calibrate_prices as prices
 from stress.calibrate import calibrate
 from stress.calibrate_jumps import fit_tail
 from stress.calibrate_price_figures import returns_on_one_clock
+from stress.calibrate_record import Estimate
 from stress.calibrate_utilization import Settings, fit_utilization
 from stress.candles import Candles, read_candles
 from stress.errors import InputError
@@ -22,10 +25,17 @@ from stress.utilization import NORMALS_PER_STEP, pool_path
 from stress.utilization_model import jump_size, utilization_model
 
 FOLDER = Path(__file__).parents[1] / "configs" / "calibration"
+PRICES: Any
+POOLS: Any
 PRICES, POOLS = (
     YAML(typ="safe").load((FOLDER / f"{n}.yaml").read_text()) for n in ("prices", "utilization")
 )
 HEADER = "time,open,high,low,close,volume\n"
+
+
+def spread(estimate: Estimate) -> float:
+    assert estimate.standard_error is not None
+    return estimate.standard_error
 
 
 def candle_lines(hours):
@@ -130,13 +140,13 @@ def t_returns(n, nu, correlation, seed):
 def test_student_t_recovers_degrees_of_freedom():
     correlation = np.array([[1, 0.8, 0.5], [0.8, 1, 0.6], [0.5, 0.6, 1]])
     nu, scatter = prices.student_t_fit(t_returns(6000, 4.0, correlation, 3))
-    assert abs(nu.value - 4) < 4 * nu.standard_error < 1
+    assert abs(nu.value - 4) < 4 * spread(nu) < 1
     scale = np.sqrt(np.diag(scatter))
     assert np.abs(scatter / np.outer(scale, scale) - correlation).max() < 4 * 0.02
-    assert abs(nu.value - 6) > 4 * nu.standard_error  # has power
+    assert abs(nu.value - 6) > 4 * spread(nu)  # has power
     repeats = [prices.student_t_fit(t_returns(1500, 4.0, correlation, s))[0] for s in range(20)]
     scatter_of_repeats = np.std([r.value for r in repeats], ddof=1)
-    assert 0.5 < scatter_of_repeats / np.mean([r.standard_error for r in repeats]) < 1.6
+    assert 0.5 < scatter_of_repeats / np.mean([spread(r) for r in repeats]) < 1.6
 
 
 def test_correlation_is_positive_definite_and_shrinks_when_data_are_few():
@@ -157,16 +167,16 @@ def test_volatility_and_beta():
     rng = np.random.default_rng(1)
     factor = 0.01 * rng.standard_normal(168 * 60)
     overall = prices.overall_volatility(factor)
-    assert abs(overall.value - 0.01 * np.sqrt(8760)) < 4 * overall.standard_error < 0.1
+    assert abs(overall.value - 0.01 * np.sqrt(8760)) < 4 * spread(overall) < 0.1
     rolling = prices.rolling_volatility(factor)
     assert np.isnan(rolling[166]) and rolling[-1] == pytest.approx(
         np.sqrt(np.mean(factor[-168:] ** 2) * 8760)
     )
     middle = prices.volatility_quantile(factor, 0.5)
-    assert abs(middle.value - 0.01 * np.sqrt(8760)) < 4 * middle.standard_error
+    assert abs(middle.value - 0.01 * np.sqrt(8760)) < 4 * spread(middle)
     dependent = 1.5 * factor + 0.02 * rng.standard_normal(len(factor))
     slope = prices.beta(dependent, factor, np.arange(len(factor)) // 168)
-    assert abs(slope.value - 1.5) < 4 * slope.standard_error < 1
+    assert abs(slope.value - 1.5) < 4 * spread(slope) < 1
 
 
 def test_deepest_falls_do_not_overlap():
@@ -184,20 +194,39 @@ def test_listing_week_is_left_out():
     assert clock[np.isfinite(returns[:, 1])][0] == 100 + 168 + 1
 
 
+def sample_jumps(uniform, tail_exponent, most):
+    law = (jnp.asarray(x) for x in (uniform, tail_exponent, 0.005, most))
+    return np.asarray(jax.vmap(jump_size, in_axes=(0, None, None, 0))(*law))
+
+
 def test_tail_exponent_is_recovered_under_varying_bounds():
     rng = np.random.default_rng(5)
     most = rng.uniform(0.01, 0.3, 3000)
-    sizes = np.asarray(jump_size(rng.uniform(size=3000), 1.2, 0.005, most))
-    fit = fit_tail(sizes, 0.005, most)
-    assert abs(fit.value - 1.2) < 4 * fit.standard_error < 0.4
-    ignoring = fit_tail(sizes, 0.005, np.full(3000, 0.3))
-    assert abs(ignoring.value - 1.2) > 4 * ignoring.standard_error  # has power
+    sizes = sample_jumps(rng.uniform(size=3000), 1.2, most)
+    fit, seen = fit_tail(sizes, 0.005, most, 0.0)
+    assert abs(fit.value - 1.2) < 4 * spread(fit) < 0.4 and seen == pytest.approx(1)
+    ignoring, _ = fit_tail(sizes, 0.005, np.full(3000, 0.3), 0.0)
+    assert abs(ignoring.value - 1.2) > 4 * spread(ignoring)  # has power
+
+
+def test_tail_exponent_is_recovered_through_noise():
+    rng = np.random.default_rng(6)
+    count, noise = 20000, 0.0015
+    sizes = sample_jumps(rng.uniform(size=count), 0.9, np.full(count, 0.24))
+    visible = sizes + noise * rng.standard_normal(count)
+    visible = visible[visible > 0.005]
+    most = np.full(len(visible), 0.24)
+    fit, seen = fit_tail(visible, 0.005, most, noise)
+    assert abs(fit.value - 0.9) < 4 * spread(fit) < 0.1
+    assert abs(seen - len(visible) / count) < 4 * np.sqrt(seen * (1 - seen) / count)
+    blind, _ = fit_tail(visible, 0.005, most, 0.0)
+    assert abs(blind.value - 0.9) > 4 * spread(blind)  # has power
 
 
 TRUTH = {
     **POOLS["parameters"],
     "utilization_reversion": 0.004,
-    "kink_reversion": 0.02,
+    "kink_reversion": 0.01,
     "supply_share": 0.4,
     "level_reversion": 0.003,
     "supply_volatility": 4e-4,  # small, and no jump near the threshold: they can be told apart
@@ -210,7 +239,7 @@ TRUTH = {
 FIT = Settings(threshold=0.0055, jump_minimum=0.008)
 
 
-def simulated_transitions(truth, steps=8000, seed=4):
+def simulated_transitions(truth, steps=8000, seed=6):
     """One long record of the process, with the market that drove it."""
     rng = np.random.default_rng(seed)
     market = 0.01 * np.exp(0.5 * np.sin(np.arange(steps) / 200)) * rng.standard_normal(steps)
@@ -242,11 +271,11 @@ def scores(fit, truth):
 def test_simulate_then_fit_recovers_utilization_parameters():
     fit, level = fit_utilization(simulated_transitions(TRUTH), FIT)
     found = scores(fit, TRUTH)
-    assert abs(level.value - 0.85) < 3 * level.standard_error < 0.15
+    assert abs(level.value - 0.85) < 3 * spread(level) < 0.15
     assert len(found) == 49
     assert max(map(abs, found.values())) < 3, found
     assert np.mean(np.square(list(found.values()))) < 1.6
-    wrong = TRUTH | {"supply_out": TRUTH["supply_out"] | {"intensity": 0.09}, "kink_reversion": 0.0}
+    wrong = TRUTH | {"supply_out": TRUTH["supply_out"] | {"intensity": 0.04}, "kink_reversion": 0.0}
     missed = scores(fit, wrong)
     assert abs(missed["supply_out intensity"]) > 3 and abs(missed["kink_reversion"]) > 3
 

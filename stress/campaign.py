@@ -1,0 +1,206 @@
+"""The campaign loop: blocks of paths of every scenario, in threads, resumable.
+
+A block is a pure function of (campaign, scenario, index). Blocks are merged by index, so results
+are bit-identical for any number of workers and any history of interruptions.
+"""
+
+import threading
+import zlib
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from models.venue import Venue
+from stress.aggregate import reduce_tile, tail_losses
+from stress.build import Inputs, build_inputs, build_scenario
+from stress.config import Campaign
+from stress.engine import FrozenBook, run_block
+from stress.frozen import ACCOUNT_TILE, PATH_TILE, freeze, in_precision, used_part
+from stress.market import Scenario, Today, sample_block
+from stress.store import Arrays, load_block, save_block
+from stress.totals import Totals, block_arrays
+
+TILE = PATH_TILE * ACCOUNT_TILE  # paths x accounts of a tile
+WIDEST_PATH_TILE = 2048
+TAIL = 0.01  # share of the worst paths that expected-shortfall contributions average over
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything a block needs, built once."""
+
+    campaign: Campaign
+    inputs: Inputs
+    venue: Venue  # in the precision of the run
+    book: FrozenBook  # in the precision of the run
+    scenarios: dict[str, tuple[Scenario, Today]]
+    block: int  # paths of a block, a multiple of the path tile
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of a scenario."""
+        return -(-self.campaign.spec.paths // self.block)
+
+
+def plan(campaign: Campaign) -> Plan:
+    """Builds the pytrees of a campaign (host side); every fault of the input shows here."""
+    spec = campaign.spec
+    held = used_part(campaign.book)
+    inputs = build_inputs(held, campaign.venue, dict(spec.assumptions), campaign.file)
+    scenarios = {name: build_scenario(campaign, name, inputs) for name in campaign.scenarios}
+    width = min(ACCOUNT_TILE, max(16, len(campaign.book.ids)))
+    tile = int(np.clip(TILE // width, 1, min(WIDEST_PATH_TILE, _above(spec.paths))))
+    book = freeze(held, inputs.venue, path_tile=tile)
+    size = min(max(spec.block, tile), -(-spec.paths // tile) * tile)
+    return Plan(
+        campaign=campaign,
+        inputs=inputs,
+        venue=in_precision(inputs.venue, spec.precision),
+        book=in_precision(book, spec.precision),
+        scenarios=scenarios,
+        block=-(-size // tile) * tile,
+    )
+
+
+def _above(paths: int) -> int:
+    """The power of two at or above a number of paths, at least one vector."""
+    return max(16, 1 << (paths - 1).bit_length())
+
+
+def scenario_key(seed: int, scenario: str) -> jax.Array:
+    """Key of (seed, scenario name); a scenario keeps its paths whatever others a campaign has."""
+    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(scenario.encode()))
+
+
+def compute_block(plan: Plan, scenario: str, index: int) -> Arrays:
+    """Computes one block of one scenario.
+
+    Args:
+      plan: the campaign, built.
+      scenario: its name.
+      index: number of the block.
+
+    Returns:
+      The block's arrays, see `stress.totals.block_arrays`.
+    """
+    spec = plan.campaign.spec
+    paths = np.arange(plan.block) + index * plan.block
+    valid = paths < spec.paths
+    market, view = _sample(plan, scenario, paths)
+    counts, money = run_block(plan.venue, plan.book, market, jnp.asarray(valid), reduce_tile)
+    return block_arrays(counts, money, view, valid)
+
+
+def _sample(plan: Plan, scenario: str, paths: np.ndarray):
+    spec, (model, today) = plan.campaign.spec, plan.scenarios[scenario]
+    return sample_block(
+        plan.inputs.venue,
+        today,
+        model,
+        scenario_key(spec.seed, scenario),
+        jnp.asarray(paths),
+        jnp.asarray(spec.step),
+        precision=spec.precision,
+    )
+
+
+def run_blocks(
+    plan: Plan,
+    folder: Path | None,
+    workers: int,
+    progress: Callable[[int, int], None] = lambda done, paths: None,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> dict[str, Totals]:
+    """Runs, or finds, every block of a campaign.
+
+    Args:
+      plan: the campaign, built.
+      folder: run directory whose finished blocks count; None keeps nothing.
+      workers: threads; results do not depend on it.
+      progress: called with (blocks, paths) that a finished block adds.
+      say: called with a sentence about a damaged block.
+
+    Returns:
+      Totals of every scenario.
+
+    Errors:
+      KeyboardInterrupt passes through; blocks in flight are finished and kept first.
+    """
+    spec = plan.campaign.spec
+    totals = {name: Totals(spec.paths) for name in plan.scenarios}
+    missing = []
+    for name in plan.scenarios:
+        for index in range(plan.blocks):
+            arrays, why = load_block(folder, name, index) if folder else (None, "")
+            if why:
+                say(why)
+            if arrays is None:
+                missing.append((name, index))
+                continue
+            totals[name].merge(index, index * plan.block, arrays)
+            progress(1, len(arrays["path.status"]))
+
+    stop = threading.Event()
+
+    def work(name: str, index: int) -> tuple[str, int, Arrays] | None:
+        if stop.is_set():
+            return None
+        arrays = compute_block(plan, name, index)
+        if folder is not None:
+            save_block(folder, name, index, arrays)
+        return name, index, arrays
+
+    def take(done: tuple[str, int, Arrays] | None) -> None:
+        if done is not None:
+            name, index, arrays = done
+            totals[name].merge(index, index * plan.block, arrays)
+            progress(1, len(arrays["path.status"]))
+
+    if missing:
+        take(work(*missing[0]))  # compiles once, alone
+    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        futures: list[Future] = [pool.submit(work, *block) for block in missing[1:]]
+        try:
+            for future in as_completed(futures):
+                take(future.result())
+        except BaseException:
+            stop.set()
+            raise
+    return totals
+
+
+def tail_contributions(plan: Plan, totals: dict[str, Totals]) -> dict[str, dict[str, np.ndarray]]:
+    """Mean losses of each account on the worst paths of the book, by running those paths again.
+
+    Paths are keyed by their number, so the worst ones can be replayed exactly: no array of size
+    path x account is kept.
+
+    Args:
+      plan: the campaign, built.
+      totals: merged totals.
+
+    Returns:
+      scenario -> measure (`bad_debt`, `equity_loss`) -> USDC `[U]`; adds up to the book's expected
+      shortfall of that measure at 1 - TAIL up to rounding, where TAIL of the paths is whole.
+    """
+    result: dict[str, dict[str, np.ndarray]] = {}
+    for name, total in totals.items():
+        result[name] = {}
+        for measure in ("bad_debt", "equity_loss"):
+            losses = total.by_path[measure]
+            worst = max(1, round(TAIL * len(losses)))
+            order = np.lexsort((np.arange(len(losses)), -np.nan_to_num(losses)))[:worst]
+            summed = np.zeros(len(plan.campaign.book.ids))
+            for start in range(0, worst, plan.block):
+                chosen = np.resize(order[start : start + plan.block], plan.block)
+                valid = np.arange(plan.block) < worst - start
+                market, _ = _sample(plan, name, chosen)
+                sums, _ = run_block(plan.venue, plan.book, market, jnp.asarray(valid), tail_losses)
+                summed += np.asarray(sums[measure])
+            result[name][measure] = summed / worst
+    return result

@@ -1,0 +1,174 @@
+"""What a campaign file may say. Ranges are checked here, sense in `stress.config`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from stress.errors import InputError
+from stress.units import hours
+
+
+def _duration(value: object) -> float:
+    try:
+        return hours(value)
+    except ValueError:
+        raise InputError("", "", repr(value), "a duration such as 7d, 1h, 30m, 3s") from None
+
+
+Hours = Annotated[
+    float,
+    BeforeValidator(_duration, json_schema_input_type=str | float),
+    Field(ge=0, allow_inf_nan=False, description="duration: 7d, 1h, 30m, 3s, or hours"),
+]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Correlation = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+Assets = str | list[str]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+
+
+class Part(BaseModel):
+    """A mapping whose unknown keys are faults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CorrelationMatrix(Part):
+    """Correlation of the named assets; others correlate by `default`."""
+
+    assets: list[str]
+    matrix: list[list[Correlation]]
+    default: Correlation = 0.0
+
+
+class Towards(Part):
+    """Moves every correlation towards one level: (1 - weight) * rho + weight * level."""
+
+    level: Correlation
+    weight: Share
+
+
+class Prices(Part):
+    """A price process. What is not given comes from `calibration` and `regime`."""
+
+    process: Literal["gbm", "student_t"]
+    calibration: str | None = None
+    regime: Literal["calm", "typical", "stressed", "overall"] = "typical"
+    volatility: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+    drift: dict[str, Finite] = {}
+    correlation: CorrelationMatrix | Correlation | None = None
+    correlation_towards: Towards | None = None
+    degrees_of_freedom: Annotated[float, Field(gt=2, le=200)] | None = None
+    radius: Literal["step", "path"] = "step"
+
+
+class Reserve(Part):
+    """Level of one reserve."""
+
+    initial: Annotated[float, Field(gt=0, le=1)] | None = None
+    long_run: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+
+class Utilization(BaseModel):
+    """Process of the lending pool; other keys are quote tokens with their utilization."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Reserve | Annotated[float, Field(ge=0, le=1)]]
+
+    process: Literal["constant", "jumps"] = "constant"
+    calibration: str = "calibration/utilization"
+
+
+class Crash(Part):
+    """A fall of prices on top of the process, with a partial recovery."""
+
+    asset: Assets = "all"
+    size: Annotated[float, Field(gt=-1, allow_inf_nan=False)] | dict[
+        str, Annotated[float, Field(gt=-1, allow_inf_nan=False)]
+    ]
+    at: Hours = 0.0
+    over: Hours = 0.0
+    recovery: Annotated[float, Field(ge=0, le=2)] = 0.0
+    recovery_over: Hours = 0.0
+
+    @model_validator(mode="after")
+    def _one_size_or_one_each(self) -> "Crash":
+        if isinstance(self.size, dict) and self.asset != "all":
+            raise InputError("", "asset", repr(self.asset), "no asset where size names them")
+        return self
+
+
+class LenderRun(Part):
+    """Suppliers want to take a share of a reserve out."""
+
+    token: str = "USDC"
+    share: Annotated[float, Field(ge=0, lt=1)]
+    at: Hours = 0.0
+    over: Annotated[Hours, Field(gt=0)] = 1.0
+
+
+class BorrowerSurge(Part):
+    """Outside borrowing grows by a share of today's."""
+
+    token: str = "USDC"
+    share: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    at: Hours = 0.0
+    over: Annotated[Hours, Field(gt=0)] = 1.0
+
+
+class Overlay(Part):
+    """One overlay; exactly one of the keys."""
+
+    crash: Crash | None = None
+    lender_run: LenderRun | None = None
+    borrower_surge: BorrowerSurge | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Overlay":
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            allowed = "exactly one of " + ", ".join(type(self).model_fields)
+            raise InputError("", "", " and ".join(given) or "none", allowed)
+        return self
+
+
+class Funding(Part):
+    """Premium of perpetuals over the oracle, constant; the venue's formula makes the rate."""
+
+    premium: Finite = 0.0
+
+
+class ScenarioFile(Part):
+    """One scenario: a file of configs/scenarios or a mapping in a campaign."""
+
+    description: str = ""
+    origin: str = ""
+    prices: Prices
+    utilization: Utilization = Utilization()
+    funding: Funding = Funding()
+    overlays: list[Overlay] = []
+
+
+class Estimator(Part):
+    """How probabilities are estimated."""
+
+    method: Literal["plain"] = "plain"
+
+
+class CampaignFile(Part):
+    """A stress campaign."""
+
+    name: Name
+    description: str = ""
+    venue: str
+    book: str | dict[str, Any]
+    horizon: Annotated[Hours, Field(gt=0, le=24 * 366)] = 168.0
+    step: Annotated[Hours, Field(gt=0)] = 1.0
+    paths: Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)] = 16384
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1, strict=True)] = 0
+    precision: Literal["float32", "float64"] = "float32"
+    feedback: Literal[False] = False
+    block: Annotated[int, Field(ge=1, le=2**20, strict=True)] = 1024
+    scenarios: dict[Name, ScenarioFile | str] = Field(min_length=1)
+    estimator: Estimator = Estimator()
+    assumptions: dict[str, bool | str] = {}

@@ -1,0 +1,310 @@
+"""From totals to a labelled, self-describing dataset, and from it to files."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from models import status
+from stress.book import Book, group_names
+from stress.campaign import Plan
+from stress.estimate import (
+    Estimate,
+    clustered_proportion,
+    exceedance_curve,
+    histogram_quantile,
+)
+from stress.margin_state import AccountMargin
+from stress.metrics import ACCOUNT_METRICS, MEASURES, METRICS, account_estimates, failed_paths
+from stress.aggregate import RATIO_BINS, RATIO_STEP
+from stress.totals import UTILIZATION_BINS, Totals
+
+STATISTICS = ("value", "standard_error", "low", "high")
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
+DEEPEST = 4  # exceedance probabilities go to this many paths
+Variables = dict[str, Any]
+
+
+def build_dataset(
+    plan: Plan,
+    totals: Mapping[str, Totals],
+    tails: Mapping[str, Mapping[str, np.ndarray]],
+    now: list[AccountMargin],
+    attributes: Mapping[str, object],
+) -> xr.Dataset:
+    """Builds the results dataset.
+
+    Args:
+      plan: the campaign, built.
+      totals: merged totals by scenario.
+      tails: `stress.campaign.tail_contributions`.
+      now: margin state of every account at the start.
+      attributes: of the dataset, numbers and strings.
+
+    Returns:
+      Dataset with dims scenario, account, group, time, asset, token, quantile, statistic, metric,
+      measure, exceedance, status; every variable with units, long_name and definition.
+    """
+    book, spec = plan.campaign.book, plan.campaign.spec
+    groups = ["all", *group_names(book)]
+    probabilities = _exceedances(spec.paths)
+    coordinates: Variables = {
+        "scenario": list(totals),
+        "account": list(map(str, book.ids)),
+        "account_group": ("account", list(map(str, book.groups))),
+        "account_mode": ("account", list(map(str, book.modes))),
+        "group": groups,
+        "time": np.arange(plan.campaign.steps + 1) * spec.step,
+        "asset": list(plan.inputs.assets),
+        "token": list(plan.inputs.venue.quotes),
+        "quantile": list(QUANTILES),
+        "statistic": list(STATISTICS),
+        "metric": [m.id for m in METRICS],
+        "metric_label": ("metric", [m.label for m in METRICS]),
+        "metric_unit": ("metric", [m.unit for m in METRICS]),
+        "metric_definition": ("metric", [m.definition for m in METRICS]),
+        "metric_bad": ("metric", [m.bad for m in METRICS]),
+        "measure": list(MEASURES),
+        "exceedance": probabilities,
+        "status": list(status.NAMES),
+        "status_meaning": ("status", list(status.STATUS.values())),
+    }
+    parts = [_scenario(plan, t, tails[name], groups, probabilities) for name, t in totals.items()]
+    variables: Variables = {
+        name: (("scenario", *dims), np.stack([part[name][1] for part in parts]), attrs)
+        for name, (dims, _, attrs) in parts[0].items()
+    }
+    variables |= _today(book, now, groups)
+    return xr.Dataset(variables, coords=coordinates, attrs=dict(attributes))
+
+
+def _exceedances(paths: int) -> list[float]:
+    """Exceedance probabilities from 1/2 down to what the number of paths carries."""
+    least = max(DEEPEST / paths, 1e-9)
+    count = max(2, round(12 * np.log10(0.5 / min(least, 0.4))) + 1)
+    return list(np.geomspace(0.5, min(least, 0.4), count))
+
+
+def _attrs(units: str, name: str, definition: str) -> dict[str, str]:
+    return {"units": units, "long_name": name, "definition": definition}
+
+
+def _stacked(estimate: Estimate) -> np.ndarray:
+    """An estimate's parts along a last axis `statistic`."""
+    parts = [getattr(estimate, name) for name in STATISTICS]
+    return np.stack(np.broadcast_arrays(*parts), axis=-1).astype(np.float64)
+
+
+def _scenario(
+    plan: Plan,
+    totals: Totals,
+    tails: Mapping[str, np.ndarray],
+    groups: list[str],
+    probabilities: list[float],
+) -> Variables:
+    """Variables of one scenario, name -> (dims, values, attrs)."""
+    parts: Variables = {}
+    for metric, estimate in account_estimates(totals).items():
+        label, definition = ACCOUNT_METRICS[metric]
+        name = metric.replace(".", "_")
+        parts[name] = (("account", "statistic"), _stacked(estimate), _attrs("1", label, definition))
+    parts |= _account_tails(plan, totals, tails)
+    sizes = _sizes(plan.campaign.book, groups)
+    share = clustered_proportion(
+        totals.counts["group"], totals.counts["group_square"], totals.paths, sizes,
+        failed_paths(totals),
+    )  # fmt: skip
+    parts["group_liquidation_probability"] = (
+        ("time", "group", "statistic"),
+        _stacked(share),
+        _attrs(
+            "1",
+            "liquidated share of a group",
+            "Expected share of the group's accounts that are liquidated by the time; the interval "
+            "is across paths, on which accounts are dependent.",
+        ),
+    )
+    parts |= _pool(plan, totals)
+    parts["system"] = (
+        ("metric", "statistic"),
+        np.stack([_stacked(metric.estimate(totals)) for metric in METRICS]),
+        _attrs("see metric_unit", "system metrics", "See metric_definition."),
+    )
+    curves = [exceedance_curve(totals.by_path[m], probabilities) for m in MEASURES]
+    parts["loss_curve"] = (
+        ("measure", "exceedance", "statistic"),
+        np.stack([_stacked(curve) for curve in curves]),
+        _attrs(
+            "USDC",
+            "loss exceeded with a probability",
+            "Loss over the book that is exceeded with the probability; band by order statistics.",
+        ),
+    )
+    counts = np.bincount(totals.by_path["status"], minlength=len(status.NAMES))
+    parts["status_count"] = (
+        ("status",), counts, _attrs("paths", "paths by outcome", "Paths that ended in the status.")
+    )  # fmt: skip
+    return parts
+
+
+def _account_tails(plan: Plan, totals: Totals, tails: Mapping[str, np.ndarray]) -> Variables:
+    """Times of liquidation, ratios at the horizon and contributions to the tail, per account."""
+    first = totals.counts["first"][:-1].astype(np.float64)
+    times = np.arange(len(first)) * plan.campaign.spec.step
+    with np.errstate(invalid="ignore"):
+        when = times @ first / first.sum(axis=0)
+    edges = np.append(np.arange(RATIO_BINS) * RATIO_STEP, np.inf)
+    ratios = histogram_quantile(totals.counts["ratio"], edges, QUANTILES)
+    worst = "over the worst 1 % of paths by the book's total; adds up to the expected shortfall."
+    return {
+        "account_liquidation_time": (
+            ("account",),
+            when,
+            _attrs(
+                "h",
+                "mean time of the first liquidation",
+                "Mean time from now of the first liquidation on the paths that have one.",
+            ),
+        ),
+        "account_pmr_horizon": (
+            ("account", "quantile"),
+            np.moveaxis(ratios, 0, -1),
+            _attrs(
+                "1",
+                "margin ratio at the horizon",
+                "Quantiles over paths of the margin ratio of the shared margin at the horizon, or at "
+                f"the first liquidation; from a histogram with bins of {RATIO_STEP}.",
+            ),
+        ),
+        "account_expected_shortfall_contribution": (
+            ("account",),
+            tails["bad_debt"],
+            _attrs("USDC", "contribution to bad debt", f"Mean bad debt of the account {worst}"),
+        ),
+        "account_equity_loss_contribution": (
+            ("account",),
+            tails["equity_loss"],
+            _attrs("USDC", "contribution to the loss of equity", f"Mean loss of equity {worst}"),
+        ),
+    }
+
+
+def _pool(plan: Plan, totals: Totals) -> Variables:
+    """Fans of utilization and borrow rate, and price moves."""
+    lending = plan.inputs.venue.lending
+    counts = totals.counts["utilization"]
+    edges = np.append(np.arange(UTILIZATION_BINS + 1), UTILIZATION_BINS + 1e-9) / UTILIZATION_BINS
+    times, quotes, bins = counts.shape
+    flat = histogram_quantile(counts.reshape(-1, bins).T, edges, QUANTILES)
+    used = np.minimum(np.moveaxis(flat.reshape(len(QUANTILES), times, quotes), 0, -1), 1.0)
+    used = np.moveaxis(used, 1, 0)
+    kink, slope, base = (np.asarray(x)[:, None, None] for x in (lending.kink, lending.slope, lending.base_rate))
+    rate = base + slope * np.maximum(used - kink, 0)
+    moves = {
+        "price_return": ("log_return", "return over the horizon", "Simple return of the price from now to the horizon."),
+        "worst_price_return": (
+            "worst_log_return",
+            "worst return along the path",
+            "Least simple return from now to any time of the grid.",
+        ),
+    }
+    bands = "Quantiles over paths at each time"
+    result: Variables = {
+        "utilization": (
+            ("token", "time", "quantile"), used,
+            _attrs("1", "utilization", f"{bands}: borrowed over supplied of the reserve."),
+        ),
+        "borrow_rate": (
+            ("token", "time", "quantile"), rate,
+            _attrs("1/year", "borrow rate", f"{bands}: nominal borrow rate of the reserve."),
+        ),
+    }  # fmt: skip
+    for name, (source, label, definition) in moves.items():
+        values = np.expm1(np.quantile(totals.by_path[source], QUANTILES, axis=0, method="inverted_cdf"))
+        attrs = _attrs("1", label, f"Quantiles over paths. {definition}")
+        result[name] = (("asset", "quantile"), values.T, attrs)
+    return result
+
+
+def _sizes(book: Book, groups: list[str]) -> np.ndarray:
+    """Accounts of each group, the whole book first."""
+    return np.array([len(book.groups), *((book.groups == g).sum() for g in groups[1:])])
+
+
+def _today(book: Book, now: list[AccountMargin], groups: list[str]) -> Variables:
+    """The book as it stands now, by account and by group."""
+    columns = {
+        "equity": ("equity", "equity now, collateral and isolated positions included"),
+        "debt": ("loan", "loan from the pool now"),
+        "notional": ("notional", "notional of perpetual positions now, at mark"),
+        "collateral": ("collateral_value", "collateral now, at the reserve's oracle price"),
+    }
+    result: Variables = {}
+    for name, (attribute, text) in columns.items():
+        values = np.array([getattr(state, attribute) for state in now], dtype=np.float64)
+        result[f"account_{name}"] = ("account", values, _attrs("USDC", name, text.capitalize() + "."))
+        if name != "collateral":
+            sums = [values.sum(), *(values[book.groups == g].sum() for g in groups[1:])]
+            attrs = _attrs("USDC", name, f"Sum over the group: {text}.")
+            result[f"group_{name}"] = ("group", np.array(sums), attrs)
+    ratios = [state.margin_ratio for state in now]
+    limits = [state.trigger for state in now]
+    ratio_attrs = _attrs("1", "margin ratio now", "Margin ratio of the shared margin now.")
+    limit_attrs = _attrs("1", "trigger", "Margin ratio above which the account is liquidatable.")
+    result["account_pmr"] = ("account", np.array(ratios, dtype=np.float64), ratio_attrs)
+    result["account_threshold"] = ("account", np.array(limits, dtype=np.float64), limit_attrs)
+    result["group_accounts"] = (
+        "group", _sizes(book, groups), _attrs("accounts", "accounts", "Accounts of the group.")
+    )  # fmt: skip
+    return result
+
+
+def summary(results: xr.Dataset) -> dict[str, Any]:
+    """The machine-readable summary: every metric with its interval, and the statuses."""
+    common = {
+        "horizon_hours": results.attrs["horizon_hours"],
+        "paths": results.attrs["paths"],
+        "estimator": results.attrs["estimator"],
+    }
+
+    def row(name, values, **labels):
+        value, error, low, high = (None if not np.isfinite(v) else float(v) for v in values)
+        return {"id": name, **labels, "value": value, "standard_error": error, "ci95": [low, high]}
+
+    rows = []
+    for s, scenario in enumerate(results["scenario"].values):
+        for m, metric in enumerate(METRICS):
+            extra = {"unit": metric.unit, "definition": metric.definition} | common
+            values = results["system"].values[s, m]
+            rows.append(row(metric.id, values, scenario=str(scenario)) | extra)
+        for g, group in enumerate(results["group"].values):
+            shares = results["group_liquidation_probability"]
+            labels = {"scenario": str(scenario), "group": str(group)}
+            extra = {"unit": "1", "definition": shares.attrs["definition"]} | common
+            rows.append(row("group.liquidation_probability", shares.values[s, -1, g], **labels) | extra)
+        for metric, (_, definition) in ACCOUNT_METRICS.items():
+            values = results[metric.replace(".", "_")].values[s]
+            extra = {"unit": "1", "definition": definition} | common
+            for a, account in enumerate(results["account"].values):
+                labels = {"scenario": str(scenario), "account": str(account)}
+                rows.append(row(metric, values[a], **labels) | extra)
+    counts = results["status_count"].sum("scenario").values
+    return {"metrics": rows, "status": dict(zip(status.NAMES, map(int, counts), strict=True))}
+
+
+def save_dataset(results: xr.Dataset, folder: Path) -> None:
+    """Writes results.zarr; opens with `xarray.open_zarr`."""
+    results.to_zarr(folder / "results.zarr", mode="w", consolidated=False, zarr_format=3)
+
+
+def open_dataset(folder: Path) -> xr.Dataset:
+    """Reads results.zarr of a run."""
+    return xr.open_zarr(folder / "results.zarr", consolidated=False).load()
+
+
+def as_json(value: object) -> str:
+    """Strict JSON (no NaN), for attributes and files."""
+    return json.dumps(value, indent=1, allow_nan=False, default=str)

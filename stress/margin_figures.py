@@ -1,0 +1,235 @@
+"""Margin figures of every account that margins alone, as arrays: the kernels batched over a book.
+
+Axes: `N` margin accounts (`stress.book.MarginAccounts`), `Q` quote tokens, `M` markets, `C`
+collateral tokens. `stress.margin_state` makes accounts of them.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from models.account import Account, Market, margin_state
+from models.margin import tiers_from_leverage
+from models.portfolio import (
+    available_after_maintenance,
+    desired_loan,
+    idle_balance,
+    liquidation_credit,
+    liquidation_price,
+    margin_ratio,
+    requirements,
+)
+from models.step import reached, start, step
+from models.venue import Venue
+from stress.book import Book, MarginAccounts, market_tiers
+from stress.venue_files import VenueBook
+from stress.venues import build_venue
+
+STATUSES = ("healthy", "liquidatable", "partial", "full")  # each worse than the one before
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowFigures:
+    """Figures of `N` margin accounts, quote units of their token where nothing else is said."""
+
+    equity: np.ndarray  # [N, Q] X
+    maintenance: np.ndarray  # [N, Q]
+    notional: np.ndarray  # [N, Q]
+    loan: np.ndarray  # [N, Q]
+    idle: np.ndarray  # [N, Q] lent to the pool
+    available: np.ndarray  # [N, Q] after maintenance
+    collateral_value: np.ndarray  # [N] USDC
+    borrow_capacity: np.ndarray  # [N] USDC
+    credit: np.ndarray  # [N] USDC, C_liq in the first quote token
+    releasable: np.ndarray  # [N, C] tokens that may leave before maintenance is missing
+    ratio: np.ndarray  # [N] 1
+    status: np.ndarray  # [N] int, index into STATUSES
+    liquidation: np.ndarray  # [N, M] quote units per contract, NaN: none
+
+
+def book_venue(book: Book, venue_book: VenueBook, assumptions: Mapping[str, object]) -> Venue:
+    """The rule book on a book's axes, with the margin tables that came with the book.
+
+    Args:
+      book: the book.
+      venue_book: the rules; its own margin table of a market goes before the book's.
+      assumptions: values that replace those of the rules' named assumptions.
+
+    Returns:
+      The venue, float64.
+
+    Errors:
+      As `stress.venues.build_venue`.
+    """
+    listed = venue_book.file.markets
+    brought = {m: t for m in book.markets if m not in listed and (t := market_tiers(book, m))}
+    venue = build_venue(
+        venue_book,
+        book.markets,
+        extra_markets={m: tiers[0][1] for m, tiers in brought.items()},
+        settle={m: q for m, q in book.settle.items() if m in book.markets},
+        quotes=book.quotes,
+        tokens=book.tokens,
+        assumptions=assumptions,
+    )
+    if not any(len(tiers) > 1 for tiers in brought.values()):
+        return venue
+    tables = venue_book.file.margin_tables
+    schedules = [
+        list(brought[m]) if m in brought else list(tables[listed[m].value].value)
+        for m in book.markets
+    ]
+    return dataclasses.replace(venue, tiers=tiers_from_leverage(schedules))
+
+
+def market_now(book: Book) -> Market:
+    """What every account sees at the book's prices, before any time has passed."""
+    mark = jnp.array([book.marks[m] for m in book.markets], float)
+    one = jnp.ones(len(book.quotes))
+    return Market(
+        mark=mark,
+        settlement=mark,
+        collateral_price=jnp.array([book.token_prices[t] for t in book.tokens], float),
+        quote_price=jnp.array([book.token_prices.get(q, 1.0) for q in book.quotes], float),
+        borrow_growth=one * 0,
+        supply_growth=one * 0,
+        borrow_index=one,
+        supply_index=one,
+        free_liquidity=one * jnp.inf,
+    )
+
+
+def row_figures(book: Book, venue: Venue, rows: MarginAccounts) -> RowFigures:
+    """Figures of every margin account, one program per kind of account.
+
+    Args:
+      book: the book.
+      venue: `book_venue` of it.
+      rows: `margin_accounts` of it.
+
+    Returns:
+      Figures in the order of `rows`, float64.
+    """
+    borrows, holds = borrowing(rows), (rows.size != 0).any(axis=1)
+    parts, places = [], []
+    for portfolio, positions in ((True, True), (True, False), (False, True), (False, False)):
+        index = np.flatnonzero((borrows == portfolio) & (holds == positions))
+        if len(index):
+            markets = used_markets(rows, index) if positions else ()
+            account = batch(rows, index, portfolio, markets)
+            figures = _row_batch(venue, account, market_now(book))
+            part = {name: np.moveaxis(np.asarray(x), -1, 0) for name, x in figures.items()}
+            prices = np.full((len(index), len(venue.markets)), np.nan)
+            prices[:, list(markets)] = part["liquidation"]
+            parts.append(part | {"liquidation": prices})
+            places.append(index)
+    back = np.argsort(np.concatenate(places))
+    joined = {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+    return RowFigures(**joined)
+
+
+def _row(venue: Venue, account: Account, market: Market) -> dict[str, jax.Array]:
+    """Figures of one margin account."""
+    state = margin_state(venue, account, market)
+    zero, quotes = jnp.zeros_like(account.shared_margin), range(len(venue.quotes))
+    loans = (zero,) * len(quotes)
+    if account.portfolio and account.markets:
+        loans = tuple(desired_loan(venue, market, state, q) for q in quotes)
+    elif account.portfolio:
+        loans = tuple(jnp.maximum(-x, 0) for x in state.equity)
+    needs = requirements(venue, account, market, state, loans)
+    borrow = tuple(need.borrow for need in needs)
+    if account.portfolio:
+        credit = [liquidation_credit(venue, market, state, borrow, q) for q in quotes]
+        idle = [idle_balance(state, q) for q in quotes]
+        available = available_after_maintenance(venue, market, state)
+        ratio = margin_ratio(needs)
+    else:
+        credit = idle = [zero] * len(quotes)
+        available = [state.equity[q] - state.maintenance[q] for q in quotes]
+        ratio = _plain_ratio(state.maintenance, state.equity)
+    spare = [state.equity[q] + credit[q] - state.maintenance[q] for q in quotes]
+    cap = venue.lending.user_borrow_cap[0] * market.quote_price[0]
+    held = np.array(account.markets, int)
+    liquidation = jax.vmap(liquidation_price)(
+        market.mark[held],
+        account.size,
+        jnp.stack([spare[venue.settle[m]] for m in held]) if held.size else jnp.zeros(0),
+        venue.tiers.rate[:, held].T,
+        venue.tiers.deduction[:, held].T,
+    )
+    releasable = [zero] * len(venue.tokens)
+    for i, c in enumerate(account.tokens):
+        per_token = market.collateral_price[c] * (1 + venue.ltv[c]) / 2
+        may_leave = jnp.maximum(available[0] * market.quote_price[0], 0) / per_token
+        releasable[c] = jnp.minimum(may_leave, account.supplied[i])
+    return {
+        "equity": jnp.stack(state.equity),
+        "maintenance": jnp.stack(state.maintenance),
+        "notional": jnp.stack(state.notional),
+        "loan": jnp.stack(loans),
+        "idle": jnp.stack(idle),
+        "available": jnp.stack(available),
+        "collateral_value": state.collateral_value,
+        "borrow_capacity": state.borrow_capacity,
+        "credit": jnp.minimum(cap, state.partial_credit) if account.portfolio else zero,
+        "releasable": jnp.stack(releasable) if releasable else jnp.zeros(0),
+        "ratio": ratio,
+        "status": _status(venue, account, market),
+        "liquidation": liquidation,  # of the account's markets alone
+    }
+
+
+def _plain_ratio(maintenance, equity) -> jax.Array:
+    """Maintenance over equity, the greatest over quote tokens; +inf without equity."""
+    found = jnp.zeros_like(equity[0])
+    for need, held in zip(maintenance, equity, strict=True):
+        ratio = jnp.where(held > 0, need / jnp.where(held > 0, held, 1), jnp.inf)
+        found = jnp.maximum(found, jnp.where(need > 0, ratio, 0))
+    return found
+
+
+def _status(venue: Venue, account: Account, market: Market) -> jax.Array:
+    """What the engine finds at time 0."""
+    passage = step(venue, account, start(account), market, jnp.zeros_like(account.shared_margin))
+    partial, full = reached(account, passage)
+    liquidatable = jnp.isfinite(passage.first)
+    # With positions both thresholds are the backstop's; an order on the book is `liquidatable`.
+    partial = partial & (account.portfolio and not account.markets)
+    return jnp.where(full, 3, jnp.where(partial, 2, jnp.where(liquidatable, 1, 0)))
+
+
+_row_batch = jax.jit(jax.vmap(_row, in_axes=(None, -1, None), out_axes=-1))
+
+
+def borrowing(rows: MarginAccounts) -> np.ndarray:
+    """Margin accounts `[N]` whose collateral counts and that borrow by themselves."""
+    return np.isin(rows.kind, ("portfolio", "lender"))
+
+
+def used_markets(rows: MarginAccounts, index: np.ndarray) -> tuple[int, ...]:
+    """Markets in which some of these margin accounts hold a position."""
+    return tuple(np.flatnonzero((rows.size[index] != 0).any(axis=0)).tolist())
+
+
+def batch(
+    rows: MarginAccounts, index: np.ndarray, portfolio: bool, markets: tuple[int, ...]
+) -> Account:
+    """Some margin accounts as one pytree, accounts last."""
+    tokens = tuple(range(rows.supplied.shape[1])) if portfolio else ()
+    return Account(
+        markets=markets,
+        tokens=tokens,
+        portfolio=portfolio,
+        net_cash=jnp.asarray(rows.net_cash[index].T),
+        size=jnp.asarray(rows.size[index][:, list(markets)].T),
+        inverse_leverage=jnp.asarray(1 / rows.leverage[index][:, list(markets)].T),
+        supplied=jnp.asarray(rows.supplied[index][:, list(tokens)].T),
+        shared_margin=jnp.asarray(
+            np.isin(rows.kind[index], ("portfolio", "unified", "lender")) * 1.0
+        ),
+    )

@@ -1,0 +1,76 @@
+"""Totals of a scenario: blocks merged in any order, the same in every order.
+
+Counts are integers and add; figures of a path have their own place. Nothing is summed in floating
+point across paths before the estimators see it.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stress.aggregate import Counts, PathMoney
+from stress.market import PathView
+
+UTILIZATION_BINS = 1000  # of [0, 1], and one for exactly 1
+FULL = 1 - 1e-9  # utilization from here on counts as 1
+Arrays = dict[str, np.ndarray]
+
+
+def block_arrays(counts: Counts, money: PathMoney, view: PathView, valid: np.ndarray) -> Arrays:
+    """What is kept of one block, on the host.
+
+    Args:
+      counts: integer sums over the block's valid paths.
+      money: totals of each path, leaves `[P]`.
+      view: the paths themselves, leaves `[P, ...]`.
+      valid: `[P]`, paths that count.
+
+    Returns:
+      Arrays named `count.*` (added over blocks) and `path.*` (one row a path).
+    """
+    arrays = {f"count.{name}": np.asarray(leaf) for name, leaf in vars(counts).items()}
+    arrays |= {f"path.{name}": np.asarray(leaf)[valid] for name, leaf in vars(money).items()}
+    used = np.asarray(view.utilization)[valid]
+    arrays["count.utilization"] = _utilization_counts(used)
+    arrays["path.peak_utilization"] = used.max(axis=1)
+    arrays["path.times_full"] = (used[:, 1:] >= FULL).sum(axis=1)
+    for name in ("status", "log_return", "worst_log_return", "queued"):
+        arrays[f"path.{name}"] = np.asarray(getattr(view, name))[valid]
+    return arrays
+
+
+def _utilization_counts(used: np.ndarray) -> np.ndarray:
+    """Paths by utilization at each time, int64 `[T, Q, bins]`; not finite ones are in no bin."""
+    _, times, quotes = used.shape
+    finite = np.isfinite(used)
+    bins = np.where(used >= FULL, UTILIZATION_BINS, np.nan_to_num(used) * UTILIZATION_BINS)
+    bins = np.clip(bins.astype(np.int64), 0, UTILIZATION_BINS)
+    cell = (np.arange(times)[:, None] * quotes + np.arange(quotes)) * (UTILIZATION_BINS + 1)
+    flat = (cell[None] + bins)[finite]
+    counts = np.bincount(flat, minlength=times * quotes * (UTILIZATION_BINS + 1))
+    return counts.reshape(times, quotes, UTILIZATION_BINS + 1)
+
+
+@dataclass
+class Totals:
+    """Merged blocks of one scenario."""
+
+    paths: int
+    counts: Arrays = field(default_factory=dict)  # by name, without the prefix
+    by_path: Arrays = field(default_factory=dict)  # leaves [paths, ...]
+    merged: set[int] = field(default_factory=set)
+
+    def merge(self, index: int, start: int, arrays: Arrays) -> None:
+        """Adds one block; a second block of the same index is a fault of the caller."""
+        if index in self.merged:
+            raise ValueError(f"block {index} is merged already")
+        self.merged.add(index)
+        for key, value in arrays.items():
+            kind, name = key.split(".", 1)
+            if kind == "count":
+                self.counts[name] = self.counts[name] + value if name in self.counts else value
+                continue
+            if name not in self.by_path:
+                shape = (self.paths, *value.shape[1:])
+                self.by_path[name] = np.zeros(shape, value.dtype)
+            self.by_path[name][start : start + len(value)] = value

@@ -1,0 +1,25 @@
+"""Durations as people write them: `7d`, `1h`, `30m`, `3s`, or a number of hours."""
+
+import re
+
+HOURS = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "d": 24.0, "w": 168.0}
+
+
+def hours(value: object) -> float:
+    """Hours of a duration.
+
+    Args:
+      value: a number of hours, or a number with one of the units s, m, h, d, w.
+
+    Returns:
+      Hours.
+
+    Errors:
+      ValueError where it is neither.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([smhdw])\s*", str(value))
+    if not match:
+        raise ValueError(f"{value!r} is not a duration such as 7d, 1h, 30m, 3s")
+    return float(match[1]) * HOURS[match[2]]
