@@ -66,9 +66,10 @@ def requirements(
             owes = state.equity[q] < 0
             if len(loans):
                 owes = owes | (loans[q] > 0)
-            floor = jnp.where(owes, venue.assumptions.borrow_offset_floor, 0)
+            price = market.quote_price[q]  # the offset is in USDC
+            floor = jnp.where(owes, venue.assumptions.borrow_offset_floor / price, 0)
             exposed = owes | (state.maintenance[q] > 0)
-            offset = jnp.where(exposed, venue.assumptions.borrow_offset_additive, 0)
+            offset = jnp.where(exposed, venue.assumptions.borrow_offset_additive / price, 0)
             required = jnp.maximum(required, floor) + offset
             available = available + liquidation_credit(venue, market, state, borrow, q)
         result.append(Requirement(required=required, available=available, borrow=borrow[q]))

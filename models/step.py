@@ -157,7 +157,9 @@ def _loans(
         reach = jnp.where(limits, passage.loan[q] + market.free_liquidity[q], jnp.inf)
         loan = jnp.minimum(wanted, reach)
         shortfall = state.maintenance[q] - state.equity[q]
-        unfunded = unfunded | ((wanted > reach) & (shortfall > loan))
+        # Where there is nothing to maintain the shortfall is old debt: rounding must not refuse it.
+        draws = (wanted > reach) & (state.maintenance[q] > 0)
+        unfunded = unfunded | (draws & (shortfall > loan))
         loans.append(loan)
     return tuple(loans), unfunded
 

@@ -205,6 +205,7 @@ def _pools(
                 data["parameters"],
                 long_run_utilization=long_run or initial or levels["long_run_utilization"]["value"],
                 kink_utilization=float(inputs.venue.lending.kink[q]),
+                supply=supplied,
             )
         pools.append(Pool(model=model, spike=_spike(spec, quote, quotes, place, key)))
     if spec.utilization.process == "constant" and _flows(spec):

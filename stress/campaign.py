@@ -115,6 +115,7 @@ def run_blocks(
     workers: int,
     progress: Callable[[int, int], None] = lambda done, paths: None,
     say: Callable[[str], None] = lambda sentence: None,
+    check: Callable[[], object] = lambda: None,
 ) -> dict[str, Totals]:
     """Runs, or finds, every block of a campaign.
 
@@ -124,6 +125,7 @@ def run_blocks(
       workers: threads; results do not depend on it.
       progress: called with (blocks, paths) that a finished block adds.
       say: called with a sentence about a damaged block.
+      check: called before a block is kept; raises where this machine computes wrong numbers.
 
     Returns:
       Totals of every scenario.
@@ -151,6 +153,7 @@ def run_blocks(
         if stop.is_set():
             return None
         arrays = compute_block(plan, name, index)
+        check()
         if folder is not None:
             save_block(folder, name, index, arrays)
         return name, index, arrays

@@ -77,7 +77,9 @@ def build_dataset(
         name: (("scenario", *dims), np.stack([part[name][1] for part in parts]), attrs)
         for name, (dims, _, attrs) in parts[0].items()
     }
-    variables |= _today(book, now, groups)
+    rules = plan.inputs.venue.liquidation
+    triggers = (float(rules.portfolio_trigger), float(rules.cross_trigger))
+    variables |= _today(book, now, groups, triggers)
     return xr.Dataset(variables, coords=coordinates, attrs=dict(attributes))
 
 
@@ -234,28 +236,37 @@ def _sizes(book: Book, groups: list[str]) -> np.ndarray:
     return np.array([len(book.groups), *((book.groups == g).sum() for g in groups[1:])])
 
 
-def _today(book: Book, now: list[AccountMargin], groups: list[str]) -> Variables:
+def _today(
+    book: Book, now: list[AccountMargin], groups: list[str], triggers: tuple[float, float]
+) -> Variables:
     """The book as it stands now, by account and by group."""
     columns = {
-        "equity": ("equity", "equity now, collateral and isolated positions included"),
-        "debt": ("loan", "loan from the pool now"),
-        "notional": ("notional", "notional of perpetual positions now, at mark"),
-        "collateral": ("collateral_value", "collateral now, at the reserve's oracle price"),
+        "equity": "equity now, collateral and isolated positions included",
+        "debt": "loan from the pool now",
+        "notional": "notional of perpetual positions now, at mark",
+        "collateral": "collateral now, at the reserve's oracle price",
+    }
+    figures = {
+        "equity": [state.equity + state.collateral_value for state in now],
+        "debt": [state.loan for state in now],
+        "notional": [state.notional + sum(i.notional for i in state.isolated) for state in now],
+        "collateral": [state.collateral_value for state in now],
     }
     result: Variables = {}
-    for name, (attribute, text) in columns.items():
-        values = np.array([getattr(state, attribute) for state in now], dtype=np.float64)
-        result[f"account_{name}"] = ("account", values, _attrs("USDC", name, text.capitalize() + "."))
+    for name, text in columns.items():
+        values = np.array(figures[name], dtype=np.float64)
+        sentence = f"{text[0].upper()}{text[1:]}."
+        result[f"account_{name}"] = ("account", values, _attrs("USDC", name, sentence))
         if name != "collateral":
             sums = [values.sum(), *(values[book.groups == g].sum() for g in groups[1:])]
             attrs = _attrs("USDC", name, f"Sum over the group: {text}.")
             result[f"group_{name}"] = ("group", np.array(sums), attrs)
-    ratios = [state.margin_ratio for state in now]
-    limits = [state.trigger for state in now]
+    ratios = [state.portfolio_margin_ratio for state in now]
+    limits = np.where(np.isin(book.modes, ("portfolio", "unified", "lender")), *triggers)
     ratio_attrs = _attrs("1", "margin ratio now", "Margin ratio of the shared margin now.")
     limit_attrs = _attrs("1", "trigger", "Margin ratio above which the account is liquidatable.")
     result["account_pmr"] = ("account", np.array(ratios, dtype=np.float64), ratio_attrs)
-    result["account_threshold"] = ("account", np.array(limits, dtype=np.float64), limit_attrs)
+    result["account_threshold"] = ("account", limits, limit_attrs)
     result["group_accounts"] = (
         "group", _sizes(book, groups), _attrs("accounts", "accounts", "Accounts of the group.")
     )  # fmt: skip

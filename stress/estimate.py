@@ -119,7 +119,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike, axis: int = -1, level: float =
 def clustered_proportion(
     total: ArrayLike,
     total_square: ArrayLike,
-    paths: int,
+    paths: int | np.integer,
     size: ArrayLike,
     failed: int = 0,
     level: float = 0.95,
@@ -343,7 +343,7 @@ def _rank(n: int, p: np.ndarray) -> np.ndarray:
     return np.clip(np.ceil(n * p * (1 - ROUNDING)), 1, n)
 
 
-def _unskewed(x: float, a: np.ndarray) -> np.ndarray:
+def _unskewed(x: float, a: Any) -> np.ndarray:
     """Quantile of a Studentised mean of skewed values where x is the normal one; Hall's g."""
     y = x - a / 6
     return np.where(np.abs(a) < 1e-6, y, (np.cbrt(1 + a * y) - 1) * 3 / np.where(a == 0, 1, a))

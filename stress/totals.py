@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from models.status import NON_FINITE
 from stress.aggregate import Counts, PathMoney
 from stress.market import PathView
 
@@ -26,10 +27,13 @@ def block_arrays(counts: Counts, money: PathMoney, view: PathView, valid: np.nda
       valid: `[P]`, paths that count.
 
     Returns:
-      Arrays named `count.*` (added over blocks) and `path.*` (one row a path).
+      Arrays named `count.*` (added over blocks) and `path.*` (one row a path). Money of a path that
+      is not finite is NaN, so no mean hides it.
     """
     arrays = {f"count.{name}": np.asarray(leaf) for name, leaf in vars(counts).items()}
-    arrays |= {f"path.{name}": np.asarray(leaf)[valid] for name, leaf in vars(money).items()}
+    failed = np.asarray(view.status) == NON_FINITE
+    for name, leaf in vars(money).items():
+        arrays[f"path.{name}"] = np.where(failed, np.nan, np.asarray(leaf))[valid]
     used = np.asarray(view.utilization)[valid]
     arrays["count.utilization"] = _utilization_counts(used)
     arrays["path.peak_utilization"] = used.max(axis=1)

@@ -65,12 +65,13 @@ def random_account(
     supplied = {t: float(v / prices["borrow"][t]) for t, v in zip(TOKENS, value, strict=True)}
     account = {"mode": mode, "cash": {}, "supplied": supplied, "positions": held}
     credit = oracles.collateral_credit(account, prices, rules)[1] * (mode == "portfolio")
-    for quote in QUOTES[: rng.integers(1, 3)] if mode == "portfolio" else QUOTES:
+    for quote in QUOTES:
         at = oracles.exposure({**account, "cash": {quote: 0.0}}, prices, rules)[quote]
         target = rng.uniform(-1.3, 0.6) * credit + rng.uniform(-0.5, 3) * at["MM"]
         if not positions and mode != "portfolio":
             target = abs(rng.normal()) * 1e4
-        account["cash"][quote] = float(target - at["X"])
+        idle = not at["N"] and rng.random() < 0.5
+        account["cash"][quote] = 0.0 if idle else float(target - at["X"])
     return account
 
 

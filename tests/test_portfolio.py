@@ -24,7 +24,7 @@ from margin_cases import (
     venue_of,
 )
 from models import portfolio
-from models.account import Account, MarginState, margin_state
+from models.account import margin_state
 
 SEEDS = range(12)  # a rule book and prices each
 COUNT = 150  # accounts each
@@ -77,9 +77,9 @@ def computed(rules, prices, accounts):
 
 
 def reference(account, prices, rules, name):
-    """A figure of the oracle for both quote tokens; 0 for one the account does not touch."""
+    """A figure of the oracle for every quote token."""
     state = oracles.portfolio_state(account, prices, rules)["quotes"]
-    return [state[q][name] if q in state else 0.0 for q in QUOTES]
+    return [state[q][name] for q in QUOTES]
 
 
 def ratio_of(account, prices, rules):
@@ -178,7 +178,7 @@ def test_available_after_maintenance(seed):
         want = reference(account, prices, rules, "available_after_maintenance")
         for q in range(len(QUOTES)):
             alone = got["X"][k, 1 - q] <= got["MM"][k, 1 - q]
-            if alone and got["C_liq"][k, q] > 0 and QUOTES[q] in account["cash"]:
+            if alone and got["C_liq"][k, q] > 0:
                 rounding = 1e-12 * gross(account, prices)
                 assert got["available"][k, q] == pytest.approx(want[q], rel=1e-9, abs=rounding)
                 checked += 1
@@ -279,13 +279,26 @@ def test_gradients_are_finite():
     slope = jax.jit(jax.vmap(jax.grad(total, argnums=(0, 1, 2)), (None, None, -1)))
     for part in jax.tree.leaves(slope(market.mark, market.collateral_price, whole)):
         assert np.isfinite(part).all()
-    mark, bump = market.mark, 1e-4 * market.mark[0] * jnp.eye(len(MARKETS))[0]
-    by = jax.jit(jax.vmap(lambda m, a: figures(venue, a, dataclasses.replace(
-        market, mark=m, settlement=m))["excess"], (None, -1)))
-    rise = np.asarray(by(mark + bump, whole) - by(mark - bump, whole)) / (2 * float(bump[0]))
-    exact = jax.jit(jax.vmap(jax.grad(lambda m, a: figures(venue, a, dataclasses.replace(
-        market, mark=m, settlement=m))["excess"]), (None, -1)))(mark, whole)[:, 0]
-    assert np.mean(np.isclose(rise, exact, rtol=1e-5, atol=1e-5)) > 0.9  # kinks aside
+
+
+def test_gradient_is_the_slope():
+    """Of the excess in the price of BTC, against central differences; kinks aside."""
+    rules, prices, accounts = draw(8, "portfolio")
+    venue, market, whole = venue_of(rules), market_of(prices), accounts_of(accounts)
+
+    def excess(price, account):
+        mark = market.mark.at[0].set(price)
+        shown = dataclasses.replace(market, mark=mark, settlement=mark)
+        return figures(venue, account, shown)["excess"]
+
+    at, bump = market.mark[0], market.mark[0] * 1e-4
+    along = jax.jit(jax.vmap(excess, (None, -1)))
+    rise = (along(at + bump, whole) - along(at - bump, whole)) / (2 * bump)
+    slope = jax.jit(jax.vmap(jax.grad(excess), (None, -1)))(at, whole)
+    moves = np.abs(slope) > 1e-3
+    assert moves.sum() > 30
+    assert np.mean(np.isclose(rise, slope, rtol=1e-5, atol=1e-5)) > 0.95
+    assert np.mean(np.isclose(rise, 1.01 * slope, rtol=1e-5, atol=1e-5)[moves]) < 0.05
 
 
 def test_float32_agrees():
@@ -343,7 +356,7 @@ def test_liquidation_prices(seed):
         units, bounds = abs(size[k]), [b for b, _ in tables[name]]
         tiers = [np.searchsorted(bounds, units * p, "right") for p in (mark[k], want or mark[k])]
         moved += tiers[0] != tiers[1]
-    assert none > 5 and moved > 5
+    assert none and moved
 
 
 @pytest.mark.parametrize(
@@ -399,5 +412,3 @@ def test_nan_prices_never_count_as_liquidatable():
     held = np.array([bool(a["positions"]) for a in accounts])
     assert np.isnan(np.asarray(got["ratio"])[held]).all()
     assert not np.any(np.asarray(got["excess"])[held] > 0)
-    assert {f.name for f in dataclasses.fields(MarginState)} >= {"equity", "maintenance"}
-    assert isinstance(one_of(accounts_of(accounts), 0), Account)

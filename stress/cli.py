@@ -1,0 +1,199 @@
+"""The command `hyperstress`: what people type, and the exit codes.
+
+0 fine; 1 a check failed; 2 bad input; 3 the environment is unusable; 130 interrupted. Heavy packages
+are imported inside the commands, so that `--help` is quick.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from stress.environment import prepare_environment
+from stress.errors import EnvironmentUnusable, InputError
+
+app = typer.Typer(
+    help="Monte Carlo stress tests of portfolio margin: who is liquidated, how likely, how sure.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+book_app = typer.Typer(help="Books: import recorded answers, synthesise, show.", no_args_is_help=True)
+venue_app = typer.Typer(help="The dated rule books.", no_args_is_help=True)
+app.add_typer(book_app, name="book")
+app.add_typer(venue_app, name="venue")
+
+Format = Annotated[str, typer.Option("--format", help="table or json", metavar="table|json")]
+Setting = Annotated[
+    list[str] | None, typer.Option("--set", help="key.path=value, may be repeated", metavar="KEY=VALUE")
+]
+
+
+@app.command()
+def run(
+    campaign: Annotated[str, typer.Argument(help="campaign file, or a shipped campaigns/<name>")],
+    out: Annotated[Path | None, typer.Option(help="run directory [runs/<name>-<time>]")] = None,
+    paths: Annotated[int | None, typer.Option(help="paths instead of the file's")] = None,
+    settings: Setting = None,
+    workers: Annotated[int | None, typer.Option(help="threads [cores]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="leave the report out")] = False,
+) -> None:
+    """Run a stress campaign: progress, summary, run directory, report."""
+    from stress.commands.run import run_command
+
+    changes = list(settings or [])
+    if paths is not None:
+        changes.append(f"paths={paths}")
+    run_command(campaign, out, changes, workers, resume, not no_report)
+
+
+@app.command()
+def margin(
+    book: Annotated[str, typer.Argument(help="book file or shipped books/<name>")],
+    venue: Annotated[str | None, typer.Option(help="rule book [the book's]")] = None,
+    price: Annotated[
+        list[str] | None, typer.Option(help="another price, may be repeated", metavar="COIN=PX")
+    ] = None,
+    format: Format = "table",
+) -> None:
+    """Margin state of every account now, and against the venue's own figures."""
+    from stress.commands.margin import margin_command
+
+    margin_command(book, venue, list(price or []), _format(format))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="run directory")],
+    out: Annotated[Path | None, typer.Option(help="HTML file [DIR/report.html]")] = None,
+) -> None:
+    """Write the report of a finished run again."""
+    from stress.commands.run import report_command
+
+    report_command(folder, out)
+
+
+@app.command()
+def calibrate(
+    candles: Annotated[Path, typer.Option(help="folder of <COIN>_1h.csv.gz")],
+    utilization: Annotated[Path, typer.Option(help="csv.gz of lending pools")],
+    out: Annotated[Path, typer.Option(help="folder for prices.yaml and utilization.yaml")],
+) -> None:
+    """Fit the parameters of prices and utilization to recorded data."""
+    prepare_environment()
+    from stress.calibrate import calibrate as fit
+
+    typer.echo(fit(candles, utilization, out))
+
+
+@app.command()
+def schema(
+    kind: Annotated[str, typer.Argument(help="campaign, scenario, book, population or venue")],
+) -> None:
+    """Print the JSON Schema of a file kind; editors complete from it."""
+    from stress.commands.schema import schema_command
+
+    schema_command(kind)
+
+
+@app.command()
+def doctor() -> None:
+    """Versions, devices and a self-test of the numerics on this machine."""
+    from stress.commands.doctor import doctor_command
+
+    doctor_command()
+
+
+@book_app.command("import")
+def book_import(
+    folder: Annotated[Path, typer.Argument(help="recorded answers, or a folder per account")],
+    out: Annotated[Path, typer.Option(help=".json or .parquet")],
+    venue: Annotated[str | None, typer.Option(help="rule book [in force at the time]")] = None,
+) -> None:
+    """Recorded answers of the venue's API -> book."""
+    from stress.commands.book import import_command
+
+    import_command(folder, out, venue)
+
+
+@book_app.command("synth")
+def book_synth(
+    spec: Annotated[str, typer.Argument(help="population spec, or a shipped books/<name>")],
+    out: Annotated[Path, typer.Option(help=".json or .parquet")],
+) -> None:
+    """Population spec -> book."""
+    from stress.commands.book import synth_command
+
+    synth_command(spec, out)
+
+
+@book_app.command("show")
+def book_show(book: Annotated[str, typer.Argument()], format: Format = "table") -> None:
+    """Groups and totals of a book."""
+    from stress.commands.book import show_command
+
+    show_command(book, _format(format))
+
+
+@venue_app.command("list")
+def venue_list() -> None:
+    """The shipped rule books."""
+    from stress.commands.venue import list_command
+
+    list_command()
+
+
+@venue_app.command("show")
+def venue_show(date: Annotated[str, typer.Argument()], format: Format = "table") -> None:
+    """Every constant of a rule book with its source."""
+    from stress.commands.venue import show_command
+
+    show_command(date, _format(format))
+
+
+@venue_app.command("diff")
+def venue_diff(
+    before: Annotated[str, typer.Argument()],
+    after: Annotated[str, typer.Argument()],
+    format: Format = "table",
+) -> None:
+    """What changed between two rule books."""
+    from stress.commands.venue import diff_command
+
+    diff_command(before, after, _format(format))
+
+
+def _format(value: str) -> str:
+    if value not in ("table", "json"):
+        raise InputError("--format", "", repr(value), "table or json")
+    return value
+
+
+def main() -> None:
+    """Entry point: runs a command and leaves with its exit code."""
+    prepare_environment()
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except InputError as error:
+        _complain(str(error), 2)
+    except EnvironmentUnusable as error:
+        _complain(str(error), 3)
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("interrupted; finished blocks are kept, --resume --out DIR goes on.", 130)
+    except typer.Exit as error:
+        sys.exit(error.exit_code)
+    except TyperException as error:
+        sentence = getattr(error, "format_message", lambda: str(error))()
+        _complain(f"{sentence} See --help.", 2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _complain(sentence: str, code: int) -> None:
+    print(f"hyperstress: {sentence}", file=sys.stderr)
+    sys.exit(code)

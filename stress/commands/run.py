@@ -1,0 +1,164 @@
+"""`hyperstress run` and `hyperstress report`."""
+
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from stress.commands.tables import money, percent, show_table
+from stress.errors import InputError
+
+
+def run_command(
+    ref: str, out: Path | None, settings: list[str], workers: int | None, resume: bool, report: bool
+) -> None:
+    """Runs a campaign from its file to its report."""
+    from stress.config import load_campaign
+    from stress.doctor import self_test
+    from stress.engine_canary import engine_canary
+    from stress.store import open_run
+
+    started = time.monotonic()
+    if workers is not None and workers < 1:
+        raise InputError("--workers", "", str(workers), "a whole number of threads from 1")
+    if resume and out is None:
+        raise InputError("--resume", "", "no --out", "--out DIR of the run to go on with")
+    console = Console(stderr=True)
+    campaign = load_campaign(ref, settings)
+    from stress.campaign import plan as build_plan
+    from stress.campaign import run_blocks, tail_contributions
+
+    plan = build_plan(campaign)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = out or Path("runs") / f"{campaign.spec.name}-{stamp}"
+    identity = {"campaign": campaign.digest, "block": plan.block, "paths": campaign.spec.paths}
+    open_run(folder, identity, resume)
+    threads = workers or os.cpu_count() or 1
+    with ThreadPoolExecutor(1) as aside:
+        checked = aside.submit(self_test, None, engine_canary)
+        with _progress(console, plan) as advance:
+            totals = run_blocks(plan, folder, threads, advance, console.print, checked.result)
+    tails = tail_contributions(plan, totals)
+    results = _finish(plan, totals, tails, folder, started, threads)
+    _show_summary(results)
+    print(f"\nResults in {folder}")
+    if report:
+        report_command(folder, None)
+
+
+def _progress(console: Console, plan):
+    """A progress bar on standard error with rate and time left; silent where it is no terminal."""
+    from contextlib import contextmanager
+
+    spec = plan.campaign.spec
+    work = len(plan.campaign.book.ids) * plan.campaign.steps
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+    @contextmanager
+    def running():
+        with bar:
+            task = bar.add_task(
+                spec.name, total=spec.paths * len(plan.scenarios), rate="compiling"
+            )
+            begun = time.monotonic()
+
+            def advance(blocks: int, paths: int) -> None:
+                del blocks
+                done = bar.tasks[task].completed + paths
+                rate = done * work / max(time.monotonic() - begun, 1e-9)
+                bar.update(task, advance=paths, rate=f"{rate:.2g} account-steps/s")
+
+            yield advance
+
+    return running()
+
+
+def _finish(plan, totals, tails, folder: Path, started: float, threads: int):
+    """Writes dataset, summary and manifest; summary.json last, it marks a finished run."""
+    from stress.attributes import attributes
+    from stress.dataset import as_json, build_dataset, save_dataset, summary
+    from stress.margin_state import margin_states
+    from stress.provenance import provenance
+    from stress.store import write_atomically
+
+    campaign = plan.campaign
+    now = margin_states(
+        campaign.book, campaign.venue, assumptions=dict(campaign.spec.assumptions)
+    )
+    facts = provenance(campaign, time.monotonic() - started, threads)
+    results = build_dataset(plan, totals, tails, now, attributes(campaign, facts))
+    save_dataset(results, folder)
+    manifest = {
+        "campaign": campaign.spec.model_dump(mode="json"),
+        "scenarios": {n: s.model_dump(mode="json") for n, s in campaign.scenarios.items()},
+        "block": plan.block,
+        **facts,
+    }
+    write_atomically(folder / "manifest.json", as_json(manifest).encode())
+    write_atomically(folder / "summary.json", as_json(summary(results)).encode())
+    return results
+
+
+SHOWN = {
+    "Accounts liquidated, mean": "system.liquidated_accounts.mean",
+    "Perpetuals liquidated, mean": "system.liquidated_notional.mean",
+    "Loans liquidated, mean": "system.liquidated_debt.mean",
+    "P(bad debt)": "system.probability_bad_debt",
+    "Bad debt, worst 1 %": "system.bad_debt.es_99",
+    "Loss of equity, worst 1 %": "system.equity_loss.es_99",
+    "Peak utilization, mean": "pool.peak_utilization.mean",
+    "P(reserve fully used)": "system.probability_full_utilization",
+}
+
+
+def _show_summary(results) -> None:
+    """The summary table: value and 95 % interval of the leading metrics by scenario."""
+    scenarios = [str(s) for s in results["scenario"].values]
+    rows = []
+    for label, metric in SHOWN.items():
+        entry = results["system"].sel(metric=metric)
+        unit = str(entry["metric_unit"].item())
+        write = {"USDC": money, "1": percent}.get(unit, lambda v: f"{v:,.1f}")
+        cells = []
+        for scenario in scenarios:
+            value, low, high = (
+                float(entry.sel(scenario=scenario, statistic=s)) for s in ("value", "low", "high")
+            )
+            cells.append(f"{write(value)}  [{write(low)}, {write(high)}]")
+        rows.append([label, *cells])
+    attrs = results.attrs
+    title = (
+        f"{attrs['campaign']}: {results.sizes['account']} accounts, {attrs['paths']} paths, "
+        f"{attrs['horizon_hours']:g} h in steps of {attrs['step_hours']:g} h; "
+        "value [95 % interval], USDC"
+    )
+    show_table(title, ["", *scenarios], rows)
+    counts = results["status_count"].sum("scenario")
+    failed = {str(s): int(n) for s, n in zip(results["status"].values, counts.values) if n}
+    if set(failed) - {"ok"}:
+        print("Paths by status: " + ", ".join(f"{n} {s}" for s, n in failed.items()))
+
+
+def report_command(folder: Path, out: Path | None) -> None:
+    """Writes the report of a finished run."""
+    from reports.page import write_report
+    from stress.dataset import open_dataset
+
+    if not (folder / "summary.json").exists():
+        raise InputError(folder, "", "no finished run", "the directory of a finished run")
+    place = write_report(open_dataset(folder), out or folder / "report.html")
+    print(f"Report in {place}")
+    sys.stdout.flush()

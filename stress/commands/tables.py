@@ -1,0 +1,51 @@
+"""Tables and numbers for people, on the terminal."""
+
+import math
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+
+def show_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table to standard output; as wide as it needs to be where that is no terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    for n, heading in enumerate(headings):
+        right = bool(rows) and all(_numeric(row[n]) for row in rows)
+        table.add_column(heading, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _numeric(text: str) -> bool:
+    return text[:1] in "-$<0123456789" or text in ("inf", "no cap")
+
+
+def money(value: float | None) -> str:
+    """USDC for people: 12.3M, 4.56k."""
+    if value is None or math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "inf"
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:,.2f}{letter}"
+    return f"{value:,.2f}"
+
+
+def percent(value: float | None) -> str:
+    """A probability for people."""
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{100 * value:.3g} %"
+
+
+def ratio(value: float | None) -> str:
+    """A margin ratio for people."""
+    if value is None or math.isnan(value):
+        return "-"
+    return "inf" if math.isinf(value) else f"{value:.4f}"
