@@ -46,8 +46,8 @@ class Market:
     settlement: Float[Array, "M"]  # mark less the funding a long has paid per contract so far
     collateral_price: Float[Array, "C"]  # USDC per token, the reserve oracle's
     quote_price: Float[Array, "Q"]  # USDC per quote token, the reserve oracle's
-    borrow_growth: Float[Array, "Q"]  # 1, interest on a loan over the coming step
-    supply_growth: Float[Array, "Q"]  # 1, interest on a supply over the coming step
+    borrow_growth: Float[Array, "Q"]  # 1, interest on a loan over the step that ends here
+    supply_growth: Float[Array, "Q"]  # 1, interest on a supply over the step that ends here
     borrow_index: Float[Array, "Q"]  # 1, what a loan of 1 has grown to since the start
     supply_index: Float[Array, "Q"]  # 1, what a supply of 1 has grown to since the start
     free_liquidity: Float[Array, "Q"]  # quote tokens the reserve can still lend

@@ -3,7 +3,7 @@
 Frozen: an account keeps its positions, liquidations move nothing and its balances change by
 interest and funding alone. Each time on the grid (0 = now) plays
 
-    mark -> loan follows -> margin -> observe -> interest accrues over the step to come
+    interest of the step that ends accrues -> mark -> loan follows -> margin -> observe
 
 The first passage is observed exactly; so are the worst distances to the partial and the full
 threshold over the whole path, as if the account had not been touched. Interest of an account with
@@ -33,12 +33,12 @@ class Passage:
     """What a frozen account carries along a path.
 
     Every leaf costs one more pass over the tile, so only what the account can need is there:
-    `accrued` and `loan` have one entry per quote token for a portfolio account with positions, else
+    `accrued` and `pool` have one entry per quote token for a portfolio account with positions, else
     none; `worst` has a second entry for one without.
     """
 
     accrued: tuple[Scalar, ...]  # quote units, interest received less paid; stops at liquidation
-    loan: tuple[Scalar, ...]  # quote units owed at the next time; at liquidation, at that time
+    pool: tuple[Scalar, ...]  # quote units owed to the pool, negative: lent to it; stops likewise
     first: Scalar  # index of the first time it is liquidatable; +inf: never
     worst: tuple[Scalar, ...]  # USDC, greatest distance beyond the full (and partial) threshold
 
@@ -56,13 +56,13 @@ class Settlement:
 
 
 def start(account: Account) -> Passage:
-    """The state before the first time: nothing accrued, any loan can be funded."""
+    """The state before the first time: nothing accrued, nothing owed."""
     zero = jnp.zeros_like(account.shared_margin)
     quotes = account.net_cash.shape[0] if account.portfolio and account.markets else 0
     kinds = 2 if account.portfolio and not account.markets else 1
     return Passage(
         accrued=(zero,) * quotes,
-        loan=(zero + jnp.inf,) * quotes,
+        pool=(zero,) * quotes,
         first=zero + jnp.inf,
         worst=(zero - jnp.inf,) * kinds,
     )
@@ -77,7 +77,7 @@ def step(
       venue: the rule book.
       account: one account.
       passage: its state after the previous time.
-      market: prices and rates at this time; growths are over the step to come.
+      market: prices and rates at this time.
       index: place of this time on the grid, 0 = now.
 
     Returns:
@@ -89,17 +89,20 @@ def step(
     Source:
       Order of play: hyperstress design, 2026-11; rules as cited in `models.portfolio`.
     """
-    state = margin_state(venue, account, market, passage.accrued)
-    loans, unfunded = _loans(venue, account, market, state, passage)
+    alive = jnp.isinf(passage.first)
+    accrued = _accrued(market, passage, alive)
+    state = margin_state(venue, account, market, accrued)
+    loans, unfunded = _loans(venue, account, market, state, passage, index)
     needs = requirements(venue, account, market, state, loans)
     liquidatable = (excess(venue, account, needs) > 0) | unfunded
     here = jnp.where(liquidatable, index, jnp.inf).astype(passage.first.dtype)
-    alive = jnp.isinf(passage.first)
     distances = _thresholds(venue, account, market, state, needs)
-    accrued, loan = _accrue(market, state, loans, passage, alive, alive & ~liquidatable)
     return Passage(
         accrued=accrued,
-        loan=loan,
+        pool=tuple(
+            jnp.where(alive, loan - idle_balance(state, q), before)
+            for q, (loan, before) in enumerate(zip(loans, passage.pool, strict=False))
+        ),
         first=jnp.minimum(passage.first, here),
         worst=tuple(map(jnp.maximum, passage.worst, distances)),
     )
@@ -122,7 +125,7 @@ def reached(account: Account, passage: Passage) -> tuple[Scalar, Scalar]:
 def settle(venue: Venue, account: Account, passage: Passage, market: Market) -> Settlement:
     """Values an account at its first liquidation or the horizon, whichever `market` shows."""
     state = margin_state(venue, account, market, passage.accrued)
-    loans = passage.loan
+    loans = tuple(jnp.maximum(owed, 0) for owed in passage.pool)
     if account.portfolio and not account.markets:
         loans = tuple(jnp.maximum(-x, 0) for x in state.equity)
     needs = requirements(venue, account, market, state, loans)
@@ -137,13 +140,18 @@ def settle(venue: Venue, account: Account, passage: Passage, market: Market) -> 
 
 
 def _loans(
-    venue: Venue, account: Account, market: Market, state: MarginState, passage: Passage
+    venue: Venue,
+    account: Account,
+    market: Market,
+    state: MarginState,
+    passage: Passage,
+    index: Scalar,
 ) -> tuple[tuple[Scalar, ...], Scalar]:
     """Loans after the reserve's limits, and whether a maintenance shortfall is left unfunded.
 
     Existing debt stands and grows by its interest; only what must be drawn anew needs free
-    liquidity. Credit the reserve cannot fund does not protect perpetuals (assumption
-    `reserve_liquidity_limits_credit`).
+    liquidity, and today's loans are taken as funded. Credit the reserve cannot fund does not
+    protect perpetuals (assumption `reserve_liquidity_limits_credit`).
     """
     unfunded = jnp.zeros_like(passage.first) > 0
     if not account.portfolio:
@@ -153,8 +161,9 @@ def _loans(
     loans = []
     for q in range(len(venue.quotes)):
         wanted = desired_loan(venue, market, state, q)
-        limits = venue.assumptions.reserve_liquidity_limits_credit > 0
-        reach = jnp.where(limits, passage.loan[q] + market.free_liquidity[q], jnp.inf)
+        limits = (venue.assumptions.reserve_liquidity_limits_credit > 0) & (index > 0)
+        owed = jnp.maximum(passage.pool[q], 0) * (1 + market.borrow_growth[q])
+        reach = jnp.where(limits, owed + market.free_liquidity[q], jnp.inf)
         loan = jnp.minimum(wanted, reach)
         shortfall = state.maintenance[q] - state.equity[q]
         # Where there is nothing to maintain the shortfall is old debt: rounding must not refuse it.
@@ -185,23 +194,13 @@ def _thresholds(
     return (worst,)
 
 
-def _accrue(
-    market: Market,
-    state: MarginState,
-    loans: tuple[Scalar, ...],
-    passage: Passage,
-    alive: Scalar,
-    lives_on: Scalar,
-) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
-    """Interest over the step to come, paid on the loan and earned on the idle balance."""
-    accrued, owed = [], []
-    for q, loan in enumerate(loans[: len(passage.loan)]):
-        paid = loan * market.borrow_growth[q]
-        earned = idle_balance(state, q) * market.supply_growth[q]
-        accrued.append(passage.accrued[q] + jnp.where(lives_on, earned - paid, 0))
-        grown = jnp.where(lives_on, loan + paid, loan)
-        owed.append(jnp.where(alive, grown, passage.loan[q]))
-    return tuple(accrued), tuple(owed)
+def _accrued(market: Market, passage: Passage, alive: Scalar) -> tuple[Scalar, ...]:
+    """Interest of the step that ends: paid on what was owed, earned on what was lent."""
+    result = []
+    for q, (accrued, owed) in enumerate(zip(passage.accrued, passage.pool, strict=True)):
+        rate = jnp.where(owed > 0, market.borrow_growth[q], market.supply_growth[q])
+        result.append(accrued - jnp.where(alive, owed * rate, 0))
+    return tuple(result)
 
 
 def _worth(market: Market, amounts) -> Scalar:

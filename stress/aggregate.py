@@ -43,8 +43,17 @@ class PathMoney:
     equity_loss: Float[Array, "p"]  # USDC, equity now less equity at horizon or liquidation
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class AccountMoney:
+    """Totals of each account over the counted paths, float64 USDC; used to split a book's tail."""
+
+    bad_debt: Float[Array, "U"]
+    equity_loss: Float[Array, "U"]
+
+
 def reduce_tile(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"]):
-    """Counts and path totals of one tile of paths.
+    """Counts and totals of one tile of paths.
 
     Args:
       times: `T`, grid points including now.
@@ -53,7 +62,7 @@ def reduce_tile(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"
       valid: paths that count.
 
     Returns:
-      (`Counts`, `PathMoney`).
+      ((`Counts`, `AccountMoney`), `PathMoney`).
     """
     paths = valid.shape[0]
     first = owned(book, rows.first, "min")
@@ -83,6 +92,11 @@ def reduce_tile(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"
     def total(values):
         return jnp.sum(values.astype(jnp.float64), axis=1)
 
+    def by_account(values):
+        wide = jnp.where(valid[:, None], values, 0).astype(jnp.float64)
+        return jnp.sum(owned(book, wide, "add"), axis=0)
+
+    accounts = AccountMoney(bad_debt=by_account(lost), equity_loss=by_account(rows.loss))
     money = PathMoney(
         liquidated_accounts=jnp.sum(index < times, axis=1).astype(jnp.float64),
         liquidated_notional=total(jnp.where(gone, rows.settlement.notional, 0)),
@@ -90,19 +104,7 @@ def reduce_tile(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"
         bad_debt=total(lost),
         equity_loss=total(rows.loss),
     )
-    return counts, money
-
-
-def tail_losses(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"]):
-    """Sums over paths of each account's bad debt and equity loss, float64 `[U]`; no path output."""
-    del times
-    gone = ~jnp.isinf(rows.first)
-    lost = jnp.where(gone, jnp.maximum(-rows.settlement.equity, 0), 0)
-
-    def summed(values):
-        return jnp.sum(owned(book, values.astype(jnp.float64), "add") * valid[:, None], axis=0)
-
-    return {"bad_debt": summed(lost), "equity_loss": summed(rows.loss)}, ()
+    return (counts, accounts), money
 
 
 def _histogram(index: Int[Array, "p U"], counted: Bool[Array, "p U"], bins: int):

@@ -1,9 +1,9 @@
 """From a checked campaign to the pytrees that the engine runs."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,14 +12,18 @@ import numpy as np
 from models.venue import Venue
 from stress.book import Book
 from stress.campaign_schema import BorrowerSurge, CorrelationMatrix, LenderRun, ScenarioFile
-from stress.config import Campaign, calibration
+from stress.calibration_file import Calibration
+from stress.config import Campaign, calibration, scenario_prefix
 from stress.errors import InputError
+from stress.files import suggest, validate
 from stress.market import Pool, Scenario, Today
 from stress.scenarios import gbm, student_t
 from stress.scenarios.gaussian import correlation_factor, per_asset
 from stress.scenarios.overlays import crash
-from stress.utilization_model import Spike, utilization_model
+from stress.utilization_model import Spike, UtilizationModel, utilization_model
 from stress.venues import VenueBook, build_venue
+
+DEGREES = "student_t.common.degrees_of_freedom"  # of the calibration of prices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,15 +37,22 @@ class Inputs:
 
 def build_inputs(book: Book, venue_book: VenueBook, assumptions: dict, file: object) -> Inputs:
     """Rule book, assets and today's prices of a campaign, float64."""
-    venue = build_venue(
-        venue_book,
-        book.markets,
-        extra_markets={**book.max_leverage, **book.margin_tables},
-        settle=book.settle,
-        quotes=book.quotes,
-        tokens=book.tokens,
-        assumptions=assumptions,
-    )
+    if not (book.markets or book.tokens):
+        raise InputError(file, "book", "no position and no collateral", "accounts that prices move")
+    try:
+        venue = build_venue(
+            venue_book,
+            book.markets,
+            extra_markets={**book.max_leverage, **book.margin_tables},
+            settle={m: token for m, token in book.settle.items() if m in book.markets},
+            quotes=book.quotes,
+            tokens=book.tokens,
+            assumptions=assumptions,
+        )
+    except InputError as error:
+        if error.key.removeprefix("assumptions.") in assumptions:  # the campaign's, not the venue's
+            raise InputError(file, error.key, error.found, error.allowed) from None
+        raise
     of_market = [m.split(":")[-1] for m in book.markets]
     of_token = [_underlying(venue_book, t) for t in book.tokens]
     assets = tuple(dict.fromkeys([*of_market, *of_token]))
@@ -67,7 +78,8 @@ def build_scenario(campaign: Campaign, name: str, inputs: Inputs) -> tuple[Scena
       InputError naming the scenario's file and key for figures that do not fit together.
     """
     spec, place = campaign.scenarios[name], campaign.scenario_files[name]
-    key = "" if isinstance(campaign.spec.scenarios[name], str) else f"scenarios.{name}."
+    key = scenario_prefix(campaign.spec, name)
+    _check_assets(spec, inputs.assets, campaign.venue, place, key)
     grid = np.arange(campaign.steps + 1) * campaign.spec.step
     pools, today, driver = _pools(spec, inputs, place, key)
     return (
@@ -82,42 +94,83 @@ def build_scenario(campaign: Campaign, name: str, inputs: Inputs) -> tuple[Scena
     )
 
 
+def _check_assets(
+    spec: ScenarioFile, assets: Sequence[str], venue: VenueBook, place: str, key: str
+) -> None:
+    """Refuses assets that neither the book nor the venue knows: a mistyped name would do nothing.
+
+    A scenario may name assets that the book does not hold, so that files serve several books.
+    """
+    file = venue.file
+    traded = [market.split(":")[-1] for market in file.markets]
+    known = list(dict.fromkeys([*assets, *traded, *(t.underlying for t in file.tokens.values())]))
+    given: dict[str, Sequence[str]] = {
+        "prices.volatility": list(spec.prices.volatility),
+        "prices.drift": list(spec.prices.drift),
+    }
+    if isinstance(spec.prices.correlation, CorrelationMatrix):
+        given["prices.correlation.assets"] = spec.prices.correlation.assets
+    for i, overlay in enumerate(spec.overlays):
+        if overlay.crash is not None and isinstance(overlay.crash.size, dict):
+            given[f"overlays[{i}].crash.size"] = list(overlay.crash.size)
+    for where, names in given.items():
+        for name in names:
+            if name not in known and (name != "default" or not where.endswith(("ity", "drift"))):
+                raise InputError(place, f"{key}{where}", f"the asset {name!r}", suggest(name, known))
+
+
 def _process(spec: ScenarioFile, assets: Sequence[str], place: str, key: str):
     """The price process with every figure resolved."""
     prices, at = spec.prices, f"{key}prices"
-    data = calibration(prices.calibration, place) if prices.calibration else {}
-    regime = prices.regime
-    fitted = {
-        asset: entry[regime]["value"]
-        for asset, entry in data.get("volatility", {}).items()
-        if isinstance(entry, dict) and regime in entry
-    }
-    volatility = per_asset(fitted | prices.volatility, assets, place, f"{at}.volatility")
+    fitted = None
+    if prices.calibration:
+        fitted = calibration(prices.calibration, place, f"{at}.calibration")
+    known = _fitted_volatility(fitted, assets, prices.regime) | prices.volatility
+    volatility = per_asset(known, assets, place, f"{at}.volatility")
     drift = per_asset({"default": 0.0} | prices.drift, assets, place, f"{at}.drift")
-    unknown = [a for a in prices.drift if a != "default" and a not in assets]
-    if unknown and not prices.calibration:
-        raise InputError(place, f"{at}.drift", f"{unknown[0]!r}", f"assets {', '.join(assets)}")
-    matrix = _correlation(spec, assets, data, place, f"{at}.correlation")
+    matrix = _correlation(spec, assets, fitted, place, f"{at}.correlation")
     factor = correlation_factor(matrix, place, f"{at}.correlation")
     if prices.process == "gbm":
         return gbm.Gbm(volatility=_array(volatility), drift=_array(drift), factor=_array(factor))
     degrees = prices.degrees_of_freedom
-    if degrees is None and data:
-        degrees = data["student_t"]["common"]["degrees_of_freedom"]["value"]
+    if degrees is None and fitted:
+        degrees = fitted.number(DEGREES)
+        if not degrees > 2:
+            raise InputError(fitted.file, DEGREES, f"{degrees:g}", "above 2")
     if degrees is None:
         raise InputError(place, f"{at}.degrees_of_freedom", "nothing", "a number above 2")
     return student_t.build(volatility, drift, factor, degrees, prices.radius == "path")
 
 
+def _fitted_volatility(
+    fitted: Calibration | None, assets: Sequence[str], regime: str
+) -> dict[str, float]:
+    """Volatilities of the assets that the calibration knows."""
+    if fitted is None:
+        return {}
+    known = fitted.at("volatility")
+    found = {a: fitted.number(f"volatility.{a}.{regime}") for a in assets if a in (known or ())}
+    for asset, value in found.items():
+        if value < 0:
+            key = f"volatility.{asset}.{regime}"
+            raise InputError(fitted.file, key, f"{value:g}", "0 or more")
+    return found
+
+
 def _correlation(
-    spec: ScenarioFile, assets: Sequence[str], data: dict, place: str, key: str
+    spec: ScenarioFile,
+    assets: Sequence[str],
+    fitted: Calibration | None,
+    place: str | Path,
+    key: str,
 ) -> np.ndarray:
     """Correlation matrix of `assets`, `[A, A]`."""
     given, towards = spec.prices.correlation, spec.prices.correlation_towards
-    if given is None and data:
+    if given is None and fitted:
         regime = {"typical": "full", "overall": "full"}.get(spec.prices.regime, spec.prices.regime)
-        block = data["correlation"]["common"]
-        given = CorrelationMatrix(assets=block["assets"], matrix=block[regime]["value"])
+        place, key = fitted.file, f"correlation.common.{regime}"
+        block = {"assets": fitted.at("correlation.common.assets"), "matrix": fitted.at(f"{key}.value")}
+        given = validate(CorrelationMatrix, block, f"{place}: {key}")
     if given is None:
         if len(assets) > 1:
             raise InputError(place, key, "nothing", "a number, or `assets` and `matrix`")
@@ -133,7 +186,7 @@ def _correlation(
 
 
 def _named(
-    given: CorrelationMatrix, assets: Sequence[str], place: str, key: str
+    given: CorrelationMatrix, assets: Sequence[str], place: str | Path, key: str
 ) -> np.ndarray:
     """A named matrix, checked as it stands, brought to the order of `assets`."""
     try:
@@ -164,9 +217,10 @@ def _overlay(
         sizes = fall.size if isinstance(fall.size, dict) else {}
         named = list(sizes) or ([] if fall.asset == "all" else np.atleast_1d(fall.asset).tolist())
         missing = [a for a in named if a not in assets]
-        if missing and not sizes:
-            allowed = f"all, {', '.join(assets)}"
-            raise InputError(place, f"{key}overlays[{i}].crash.asset", repr(missing[0]), allowed)
+        if missing and (not sizes or missing == named):
+            where = f"{key}overlays[{i}].crash.{'size' if sizes else 'asset'}"
+            allowed = f"assets of the book: {'' if sizes else 'all, '}{', '.join(assets)}"
+            raise InputError(place, where, repr(missing[0]), allowed)
         for j, asset in enumerate(assets):
             size = sizes.get(asset, 0.0) if sizes else float(fall.size)  # type: ignore[arg-type]
             if named and asset not in named:
@@ -186,38 +240,54 @@ def _pools(
     for token in given:
         if token not in quotes:
             raise InputError(place, f"{key}utilization.{token}", repr(token), ", ".join(quotes))
-    data = {}
+    fitted = None
     if spec.utilization.process == "jumps":
-        data = calibration(spec.utilization.calibration, place)
-        driver = _driver(data["market_driver"], inputs.assets)
+        at = f"{key}utilization.calibration"
+        fitted = calibration(spec.utilization.calibration, place, at)
+        driver = _driver(fitted.at("market_driver"), inputs.assets)
     pools, borrowed = [], []
     for q, quote in enumerate(quotes):
         entry = given.get(quote)
         initial = entry if isinstance(entry, float | int) else entry.initial if entry else None
         supplied = float(today.supplied[q])
-        start = float(today.borrowed[q]) / supplied if initial is None else initial
+        start = initial
+        if start is None:
+            start = float(today.borrowed[q]) / supplied if supplied > 0 else 0.0
         borrowed.append(start * supplied)
         model = None
-        if data and 0 < start:
-            levels = data["venue_levels"]
+        if fitted and 0 < start:
             long_run = None if entry is None or isinstance(entry, float | int) else entry.long_run
-            model = utilization_model(
-                data["parameters"],
-                long_run_utilization=long_run or initial or levels["long_run_utilization"]["value"],
-                kink_utilization=float(inputs.venue.lending.kink[q]),
-                supply=supplied,
-            )
+            level = long_run or initial or fitted.number("venue_levels.long_run_utilization")
+            model = _model(fitted, level, float(inputs.venue.lending.kink[q]), supplied)
         pools.append(Pool(model=model, spike=_spike(spec, quote, quotes, place, key)))
-    if spec.utilization.process == "constant" and _flows(spec):
-        allowed = "utilization.process: jumps for a lender_run or borrower_surge"
+    if spec.utilization.process == "constant" and (flows := _flows(spec)):
+        allowed = f"'jumps', which {next(iter(flows))} needs"
         raise InputError(place, f"{key}utilization.process", "'constant'", allowed)
     return tuple(pools), dataclasses.replace(today, borrowed=_array(borrowed)), driver
 
 
-def _flows(spec: ScenarioFile) -> list[LenderRun | BorrowerSurge]:
-    """Overlays that move a reserve."""
-    flows = [flow for o in spec.overlays for flow in (o.lender_run, o.borrower_surge)]
-    return [flow for flow in flows if flow is not None]
+def _model(fitted: Calibration, level: float, kink: float, supply: float) -> UtilizationModel:
+    """The process of one reserve with the figures of a calibration file."""
+    parameters = fitted.at("parameters")
+    try:
+        return utilization_model(
+            parameters, long_run_utilization=level, kink_utilization=kink, supply=supply
+        )
+    except KeyError as error:
+        found = f"no {error.args[0]}"
+    except (TypeError, ValueError) as error:
+        found = str(error)
+    raise InputError(fitted.file, "parameters", found, "every figure of the model, a number each")
+
+
+def _flows(spec: ScenarioFile) -> dict[str, LenderRun | BorrowerSurge]:
+    """Overlays that move a reserve, by their keys."""
+    flows = {}
+    for i, overlay in enumerate(spec.overlays):
+        for name in ("lender_run", "borrower_surge"):
+            if (flow := getattr(overlay, name)) is not None:
+                flows[f"overlays[{i}].{name}"] = flow
+    return flows
 
 
 def _driver(name: str, assets: Sequence[str]) -> int:
@@ -228,12 +298,12 @@ def _driver(name: str, assets: Sequence[str]) -> int:
 def _spike(spec: ScenarioFile, quote: str, quotes: Sequence[str], place: str, key: str) -> Spike:
     """Deterministic flows of one reserve; at most one run and one surge each."""
     found: dict[type, LenderRun | BorrowerSurge] = {}
-    for flow in _flows(spec):
+    for at, flow in _flows(spec).items():
         if flow.token not in quotes:
-            raise InputError(place, f"{key}overlays", repr(flow.token), ", ".join(quotes))
+            raise InputError(place, f"{key}{at}.token", repr(flow.token), ", ".join(quotes))
         if flow.token == quote:
             if type(flow) in found:
-                raise InputError(place, f"{key}overlays", f"two of a kind for {quote}", "one")
+                raise InputError(place, f"{key}{at}", f"a second one for {quote}", "one a reserve")
             found[type(flow)] = flow
     run, surge = found.get(LenderRun), found.get(BorrowerSurge)
     return Spike(
@@ -249,7 +319,12 @@ def _spike(spec: ScenarioFile, quote: str, quotes: Sequence[str], place: str, ke
 def _reserve(book: Book, venue: VenueBook, quote: str, file: object) -> tuple[float, float]:
     """Supplied and borrowed tokens: the book's, else the venue's latest observation."""
     if quote in book.reserves:
-        return book.reserves[quote]
+        supplied, borrowed = book.reserves[quote]
+        if borrowed > supplied * (1 + 1e-9):
+            found = f"{borrowed:.10g} of a supply of {supplied:.10g}"
+            at = f"reserves.{quote}.borrowed"
+            raise InputError(f"book {book.name}", at, found, "at most what is supplied")
+        return supplied, borrowed
     for _, tokens in sorted(venue.file.observations.items(), reverse=True):
         if quote in tokens:
             facts = tokens[quote]
@@ -264,6 +339,6 @@ def _underlying(venue: VenueBook, token: str) -> str:
 
 def _array(values) -> jax.Array:
     array = jnp.asarray(np.asarray(values, dtype=np.float64))
-    if not math.isfinite(float(jnp.sum(jnp.abs(array)))):
+    if not bool(jnp.isfinite(array).all()):
         raise ValueError("a figure that is not finite")
     return array

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from models.venue import Venue
-from stress.aggregate import reduce_tile, tail_losses
+from stress.aggregate import reduce_tile
 from stress.build import Inputs, build_inputs, build_scenario
 from stress.config import Campaign
 from stress.engine import FrozenBook, run_block
@@ -25,7 +25,7 @@ from stress.market import Scenario, Today, sample_block
 from stress.store import Arrays, load_block, save_block
 from stress.totals import Totals, block_arrays
 
-TILE = PATH_TILE * ACCOUNT_TILE  # paths x accounts of a tile
+TILE = PATH_TILE * ACCOUNT_TILE
 WIDEST_PATH_TILE = 2048
 TAIL = 0.01  # share of the worst paths that expected-shortfall contributions average over
 
@@ -92,7 +92,7 @@ def compute_block(plan: Plan, scenario: str, index: int) -> Arrays:
     paths = np.arange(plan.block) + index * plan.block
     valid = paths < spec.paths
     market, view = _sample(plan, scenario, paths)
-    counts, money = run_block(plan.venue, plan.book, market, jnp.asarray(valid), reduce_tile)
+    (counts, _), money = run_block(plan.venue, plan.book, market, jnp.asarray(valid), reduce_tile)
     return block_arrays(counts, money, view, valid)
 
 
@@ -203,7 +203,9 @@ def tail_contributions(plan: Plan, totals: dict[str, Totals]) -> dict[str, dict[
                 chosen = np.resize(order[start : start + plan.block], plan.block)
                 valid = np.arange(plan.block) < worst - start
                 market, _ = _sample(plan, name, chosen)
-                sums, _ = run_block(plan.venue, plan.book, market, jnp.asarray(valid), tail_losses)
-                summed += np.asarray(sums[measure])
+                (_, accounts), _ = run_block(
+                    plan.venue, plan.book, market, jnp.asarray(valid), reduce_tile
+                )
+                summed += np.asarray(getattr(accounts, measure))
             result[name][measure] = summed / worst
     return result

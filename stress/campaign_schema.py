@@ -1,18 +1,30 @@
 """What a campaign file may say. Ranges are checked here, sense in `stress.config`."""
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from stress.errors import InputError
 from stress.units import hours
+from stress.validation import describe
 
 
 def _duration(value: object) -> float:
     try:
         return hours(value)
     except ValueError:
-        raise InputError("", "", repr(value), "a duration such as 7d, 1h, 30m, 3s") from None
+        raise InputError("", "", describe(value), "a duration such as 7d, 1h, 30m, 3s") from None
 
 
 Hours = Annotated[
@@ -20,11 +32,29 @@ Hours = Annotated[
     BeforeValidator(_duration, json_schema_input_type=str | float),
     Field(ge=0, allow_inf_nan=False, description="duration: 7d, 1h, 30m, 3s, or hours"),
 ]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Correlation = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Share = Annotated[Finite, Field(ge=0, le=1)]
+Correlation = Annotated[Finite, Field(ge=-1, le=1)]
+Return = Annotated[Finite, Field(gt=-1)]
 Assets = str | list[str]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(NAME, value):
+        allowed = "at most 80 letters, digits and _ . -, a letter or digit first"
+        raise InputError("", "", describe(value), allowed)
+    return value
+
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}"
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME}$"})]
+
+
+def _kind(value: object) -> str:
+    return "mapping" if isinstance(value, Mapping | BaseModel) else "plain"
+
+
+BY_KIND = Discriminator(_kind)  # of a number or a mapping: messages are about what was meant
 
 
 class Part(BaseModel):
@@ -54,26 +84,32 @@ class Prices(Part):
     process: Literal["gbm", "student_t"]
     calibration: str | None = None
     regime: Literal["calm", "typical", "stressed", "overall"] = "typical"
-    volatility: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+    volatility: dict[str, Annotated[Finite, Field(ge=0)]] = {}
     drift: dict[str, Finite] = {}
-    correlation: CorrelationMatrix | Correlation | None = None
+    correlation: Annotated[
+        Annotated[CorrelationMatrix, Tag("mapping")] | Annotated[Correlation | None, Tag("plain")],
+        BY_KIND,
+    ] = None
     correlation_towards: Towards | None = None
-    degrees_of_freedom: Annotated[float, Field(gt=2, le=200)] | None = None
+    degrees_of_freedom: Annotated[Finite, Field(gt=2, le=200)] | None = None
     radius: Literal["step", "path"] = "step"
 
 
 class Reserve(Part):
     """Level of one reserve."""
 
-    initial: Annotated[float, Field(gt=0, le=1)] | None = None
-    long_run: Annotated[float, Field(gt=0, lt=1)] | None = None
+    initial: Annotated[Finite, Field(gt=0, le=1)] | None = None
+    long_run: Annotated[Finite, Field(gt=0, lt=1)] | None = None
 
 
 class Utilization(BaseModel):
     """Process of the lending pool; other keys are quote tokens with their utilization."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    __pydantic_extra__: dict[str, Reserve | Annotated[float, Field(ge=0, le=1)]]
+    __pydantic_extra__: dict[
+        str,
+        Annotated[Annotated[Reserve, Tag("mapping")] | Annotated[Share, Tag("plain")], BY_KIND],
+    ]
 
     process: Literal["constant", "jumps"] = "constant"
     calibration: str = "calibration/utilization"
@@ -83,12 +119,12 @@ class Crash(Part):
     """A fall of prices on top of the process, with a partial recovery."""
 
     asset: Assets = "all"
-    size: Annotated[float, Field(gt=-1, allow_inf_nan=False)] | dict[
-        str, Annotated[float, Field(gt=-1, allow_inf_nan=False)]
+    size: Annotated[
+        Annotated[dict[str, Return], Tag("mapping")] | Annotated[Return, Tag("plain")], BY_KIND
     ]
     at: Hours = 0.0
     over: Hours = 0.0
-    recovery: Annotated[float, Field(ge=0, le=2)] = 0.0
+    recovery: Annotated[Finite, Field(ge=0, le=2)] = 0.0
     recovery_over: Hours = 0.0
 
     @model_validator(mode="after")
@@ -102,7 +138,7 @@ class LenderRun(Part):
     """Suppliers want to take a share of a reserve out."""
 
     token: str = "USDC"
-    share: Annotated[float, Field(ge=0, lt=1)]
+    share: Annotated[Finite, Field(ge=0, lt=1)]
     at: Hours = 0.0
     over: Annotated[Hours, Field(gt=0)] = 1.0
 
@@ -111,7 +147,7 @@ class BorrowerSurge(Part):
     """Outside borrowing grows by a share of today's."""
 
     token: str = "USDC"
-    share: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    share: Annotated[Finite, Field(ge=0)]
     at: Hours = 0.0
     over: Annotated[Hours, Field(gt=0)] = 1.0
 
@@ -155,6 +191,28 @@ class Estimator(Part):
     method: Literal["plain"] = "plain"
 
 
+def _no_feedback(value: object) -> object:
+    if value is True:
+        allowed = "false: liquidations that move prices are not computed yet"
+        raise InputError("", "", "true", allowed)
+    return value
+
+
+def _switch(value: object) -> object:
+    if not isinstance(value, bool | str):
+        raise InputError("", "", describe(value), "true, false or a name the rule book offers")
+    return value
+
+
+Switch = Annotated[bool | str, BeforeValidator(_switch)]
+
+
+def _some(scenarios: dict[str, Any]) -> dict[str, Any]:
+    if not scenarios:
+        raise InputError("", "", "no scenario", "one or more, name: file or mapping")
+    return scenarios
+
+
 class CampaignFile(Part):
     """A stress campaign."""
 
@@ -167,8 +225,10 @@ class CampaignFile(Part):
     paths: Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)] = 16384
     seed: Annotated[int, Field(ge=0, le=2**63 - 1, strict=True)] = 0
     precision: Literal["float32", "float64"] = "float32"
-    feedback: Literal[False] = False
+    feedback: Annotated[Literal[False], BeforeValidator(_no_feedback)] = False
     block: Annotated[int, Field(ge=1, le=2**20, strict=True)] = 1024
-    scenarios: dict[Name, ScenarioFile | str] = Field(min_length=1)
+    scenarios: Annotated[dict[Name, ScenarioFile | str], AfterValidator(_some)] = Field(
+        json_schema_extra={"minProperties": 1}
+    )
     estimator: Estimator = Estimator()
-    assumptions: dict[str, bool | str] = {}
+    assumptions: dict[str, Switch] = {}

@@ -183,12 +183,14 @@ def main() -> None:
     except EnvironmentUnusable as error:
         _complain(str(error), 3)
     except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; finished blocks are kept, --resume --out DIR goes on.", 130)
+        _complain("interrupted.", 130)
     except typer.Exit as error:
         sys.exit(error.exit_code)
     except TyperException as error:
-        sentence = getattr(error, "format_message", lambda: str(error))()
-        _complain(f"{sentence} See --help.", 2)
+        sentence = getattr(error, "format_message", lambda: str(error))().rstrip(".")
+        if not sentence:  # no command was given; the help has been printed
+            sys.exit(2)
+        _complain(f"{sentence}. See --help.", 2)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

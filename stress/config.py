@@ -11,6 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from stress.book import Book
 from stress.book_io import load_book
+from stress.calibration_file import Calibration, load_calibration
 from stress.campaign_schema import CampaignFile, ScenarioFile
 from stress.errors import InputError
 from stress.files import canonical_digest, config_dir, read_yaml, validate
@@ -46,13 +47,16 @@ def load_campaign(path: str | Path, settings: Sequence[str] = ()) -> Campaign:
     Errors:
       InputError for whatever cannot be used.
     """
-    file = find(path, Path(), "campaigns")
+    file = find(path, Path(), "campaigns", None, "")
     data = read_yaml(file)
     for setting in settings:
         _change(data, setting)
     spec = validate(CampaignFile, data, file)
-    venue = load_venue(_beside(spec.venue, file))
-    book = load_book(spec.book, venue=venue, base=file.parent)
+    venue = _venue(spec, file)
+    try:
+        book = load_book(spec.book, venue=venue, base=file.parent)
+    except InputError as error:
+        raise _of_book(error, spec, file) from None
     scenarios, places = {}, {}
     for name, entry in spec.scenarios.items():
         scenarios[name], places[name] = _scenario(name, entry, file)
@@ -70,45 +74,71 @@ def load_campaign(path: str | Path, settings: Sequence[str] = ()) -> Campaign:
                 "scenarios": {n: s.model_dump(mode="json") for n, s in scenarios.items()},
                 "venue": venue.digest,
                 "book": book.digest,
-                "calibration": _calibrations(scenarios, places),
+                "calibration": _calibrations(spec, scenarios, places),
             }
         ),
     )
 
 
-def find(ref: str | Path, base: Path, kind: str) -> Path:
-    """A configuration file: a path, one relative to `base`, or a shipped `kind/name`."""
+def find(ref: str | Path, base: Path, kind: str, file: object, key: str) -> Path:
+    """A configuration file: one beside the file that names it, a shipped `kind/name`, or a path.
+
+    Args:
+      ref: what was written.
+      base: folder of the file that names it; goes before the working folder.
+      kind: folder of the shipped ones.
+      file: the file that names it, for the message; None for the command line.
+      key: where it does.
+
+    Returns:
+      Path of a file.
+
+    Errors:
+      InputError where there is none.
+    """
     path = Path(ref)
-    shipped = config_dir() / f"{ref}.yaml"
-    for candidate in (path, base / path, shipped, config_dir() / path):
+    for candidate in (base / path, config_dir() / f"{ref}.yaml", config_dir() / path, path):
         if candidate.is_file():
             return candidate
     known = sorted(f"{kind}/{p.stem}" for p in (config_dir() / kind).glob("*.yaml"))
-    raise InputError(ref, "", "no such file", f"a file, or one of {', '.join(known)}")
+    allowed = f"a file, or one of {', '.join(known)}"
+    fault = "a folder" if (base / path).is_dir() else "no such file"
+    if file is None:
+        raise InputError(ref, "", fault, allowed)
+    raise InputError(file, key, f"{str(ref)!r}, {fault}", allowed)
 
 
-def calibration(ref: str, place: str | Path) -> dict[str, Any]:
-    """A calibration file named by a scenario that stands in `place`."""
-    return read_yaml(find(ref, Path(place).parent, "calibration"))
+def calibration(ref: str, place: str | Path, key: str) -> Calibration:
+    """A calibration file named at `key` of a scenario that stands in `place`."""
+    return load_calibration(find(ref, Path(place).parent, "calibration", place, key))
 
 
-def _calibrations(scenarios: dict[str, ScenarioFile], places: dict[str, str]) -> dict[str, str]:
-    """Digests of the calibration files that scenarios name."""
-    named = {}
+def scenario_prefix(spec: CampaignFile, name: str) -> str:
+    """What goes before the keys of a scenario in the file it stands in."""
+    return "" if isinstance(spec.scenarios[name], str) else f"scenarios.{name}."
+
+
+def _calibrations(
+    spec: CampaignFile, scenarios: dict[str, ScenarioFile], places: dict[str, str]
+) -> list[str]:
+    """Digests of the calibration files that scenarios name, in their order."""
+    digests = []
     for name, scenario in scenarios.items():
-        refs = [scenario.prices.calibration]
+        named = {"prices": scenario.prices.calibration}
         if scenario.utilization.process != "constant":
-            refs.append(scenario.utilization.calibration)
-        for ref in filter(None, refs):
-            named[ref] = canonical_digest(calibration(ref, places[name]))
-    return named
+            named["utilization"] = scenario.utilization.calibration
+        for part, ref in named.items():
+            if ref is not None:
+                key = f"{scenario_prefix(spec, name)}{part}.calibration"
+                digests.append(canonical_digest(calibration(ref, places[name], key).data))
+    return digests
 
 
 def _scenario(name: str, entry: ScenarioFile | str, file: Path) -> tuple[ScenarioFile, str]:
     """A scenario and the file it stands in."""
     if isinstance(entry, ScenarioFile):
         return entry, str(file)
-    found = find(entry, file.parent, "scenarios")
+    found = find(entry, file.parent, "scenarios", file, f"scenarios.{name}")
     return validate(ScenarioFile, read_yaml(found), found), str(found)
 
 
@@ -124,10 +154,26 @@ def _steps(spec: CampaignFile, file: Path) -> int:
     return steps
 
 
-def _beside(ref: str, file: Path) -> str | Path:
-    """A venue reference: a path relative to the campaign file where there is one."""
-    beside = file.parent / ref
-    return beside if beside.is_file() else ref
+def _venue(spec: CampaignFile, file: Path) -> VenueBook:
+    """The rule book: a file beside the campaign where there is one, else a shipped one."""
+    beside = file.parent / spec.venue
+    try:
+        return load_venue(beside if beside.is_file() else spec.venue)
+    except InputError as error:
+        if error.key or error.file not in ("venue", spec.venue):
+            raise
+        found = error.found if error.file == "venue" else f"{spec.venue!r}, {error.found}"
+        raise InputError(file, "venue", found, error.allowed) from None
+
+
+def _of_book(error: InputError, spec: CampaignFile, file: Path) -> InputError:
+    """A fault of the book, by the campaign's key where no file of its own holds it."""
+    if isinstance(spec.book, dict):
+        key = f"book.{error.key}" if error.key else "book"
+        return InputError(file, key, error.found, error.allowed)
+    if error.key or Path(error.file).is_file():
+        return error
+    return InputError(file, "book", f"{spec.book!r}, {error.found}", error.allowed)
 
 
 def _change(data: dict[str, Any], setting: str) -> None:
@@ -137,8 +183,8 @@ def _change(data: dict[str, Any], setting: str) -> None:
     if not sign or not all(keys):
         raise InputError("--set", "", repr(setting), "key.path=value, for instance horizon=1d")
     try:
-        value = YAML(typ="safe").load(text)
-    except YAMLError:
+        value = YAML(typ="safe", pure=True).load(text)  # pure: YAML 1.2, as in files
+    except (YAMLError, ValueError, RecursionError):
         raise InputError("--set", path, repr(text), "a YAML value") from None
     place: Any = data
     for key in keys[:-1]:

@@ -120,8 +120,8 @@ def _scenario(
         failed_paths(totals),
     )  # fmt: skip
     parts["group_liquidation_probability"] = (
-        ("time", "group", "statistic"),
-        _stacked(share),
+        ("group", "time", "statistic"),
+        np.swapaxes(_stacked(share), 0, 1),
         _attrs(
             "1",
             "liquidated share of a group",
@@ -295,7 +295,7 @@ def summary(results: xr.Dataset) -> dict[str, Any]:
             shares = results["group_liquidation_probability"]
             labels = {"scenario": str(scenario), "group": str(group)}
             extra = {"unit": "1", "definition": shares.attrs["definition"]} | common
-            rows.append(row("group.liquidation_probability", shares.values[s, -1, g], **labels) | extra)
+            rows.append(row("group.liquidation_probability", shares.values[s, g, -1], **labels) | extra)
         for metric, (_, definition) in ACCOUNT_METRICS.items():
             values = results[metric.replace(".", "_")].values[s]
             extra = {"unit": "1", "definition": definition} | common
@@ -307,8 +307,13 @@ def summary(results: xr.Dataset) -> dict[str, Any]:
 
 
 def save_dataset(results: xr.Dataset, folder: Path) -> None:
-    """Writes results.zarr; opens with `xarray.open_zarr`."""
-    results.to_zarr(folder / "results.zarr", mode="w", consolidated=False, zarr_format=3)
+    """Writes results.zarr; opens with `xarray.open_zarr`. Texts are of variable length."""
+    texts = {
+        name: (coordinate.dims, coordinate.values.astype(object))
+        for name, coordinate in results.coords.items()
+        if coordinate.dtype.kind == "U"
+    }
+    results.assign_coords(texts).to_zarr(folder / "results.zarr", mode="w", consolidated=False, zarr_format=3)
 
 
 def open_dataset(folder: Path) -> xr.Dataset:

@@ -313,7 +313,7 @@ def _wilson(p: np.ndarray, n: np.ndarray, level: float) -> tuple[np.ndarray, np.
     """Wilson's interval, free of cancellation; exactly 0 at p = 0 and 1 at p = 1 or n = 0."""
     z = _normal_quantile(level)
     ends = 2 * n * p + z**2 + z * np.sqrt(z**2 + 4 * n * p * (1 - p))
-    high = np.where((p == 1) | ((n == 0) & (p == 0)), 1, np.minimum(ends / (2 * (n + z**2)), 1))
+    high = np.where(p == 1, 1, np.minimum(ends / (2 * (n + z**2)), 1))
     return 2 * n * p**2 / ends, high
 
 
@@ -323,9 +323,8 @@ def _cluster(s: Any, q: Any, paths: int, size: Any) -> tuple[np.ndarray, np.ndar
     with np.errstate(invalid="ignore", divide="ignore"):
         share = _float(s) / accounts
         error = np.sqrt(variance / np.float64(paths - 1)) / accounts
-        trials = share * (1 - share) / error**2
-    unseen = (share == 0) | (share == 1) | np.isnan(trials)
-    return share, error, np.where(unseen, paths, np.clip(trials, paths, accounts))
+        trials = share * (1 - share) / error**2  # NaN at none and all
+    return share, error, np.where(np.isnan(trials), paths, np.clip(trials, paths, accounts))
 
 
 def _sample(values: ArrayLike, axis: int) -> np.ndarray:

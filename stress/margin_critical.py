@@ -37,8 +37,12 @@ def true_prices(
     of_market = [m.split(":")[-1] for m in book.markets]
     of_token = [venue_book.file.tokens[t].underlying for t in book.tokens]
     coins = list(dict.fromkeys([*of_market, *of_token]))
-    marks = np.array([[m == coin for m in of_market] for coin in coins]).reshape(len(coins), -1)
-    tokens = np.array([[t == coin for t in of_token] for coin in coins]).reshape(len(coins), -1)
+    marks, tokens = (
+        np.array([[name == coin for name in names] for coin in coins], bool).reshape(
+            len(coins), len(names)
+        )
+        for names in (of_market, of_token)
+    )
     held, lent = rows.size != 0, rows.supplied != 0
     exposed = (held @ marks.T) | (lent @ tokens.T)
     needs = (figures.maintenance > 0).any(axis=1) | (figures.equity < 0).any(axis=1)

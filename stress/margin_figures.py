@@ -15,7 +15,6 @@ import numpy as np
 from models.account import Account, Market, margin_state
 from models.margin import tiers_from_leverage
 from models.portfolio import (
-    available_after_maintenance,
     desired_loan,
     idle_balance,
     liquidation_credit,
@@ -88,11 +87,11 @@ def book_venue(book: Book, venue_book: VenueBook, assumptions: Mapping[str, obje
 
 def market_now(book: Book) -> Market:
     """What every account sees at the book's prices, before any time has passed."""
-    mark = jnp.array([book.marks[m] for m in book.markets], float)
+    marks = jnp.array([book.marks[m] for m in book.markets], float)
     one = jnp.ones(len(book.quotes))
     return Market(
-        mark=mark,
-        settlement=mark,
+        mark=marks,
+        settlement=marks,
         collateral_price=jnp.array([book.token_prices[t] for t in book.tokens], float),
         quote_price=jnp.array([book.token_prices.get(q, 1.0) for q in book.quotes], float),
         borrow_growth=one * 0,
@@ -146,19 +145,17 @@ def _row(venue: Venue, account: Account, market: Market) -> dict[str, jax.Array]
     if account.portfolio:
         credit = [liquidation_credit(venue, market, state, borrow, q) for q in quotes]
         idle = [idle_balance(state, q) for q in quotes]
-        available = available_after_maintenance(venue, market, state)
         ratio = margin_ratio(needs)
     else:
         credit = idle = [zero] * len(quotes)
-        available = [state.equity[q] - state.maintenance[q] for q in quotes]
         ratio = _plain_ratio(state.maintenance, state.equity)
-    spare = [state.equity[q] + credit[q] - state.maintenance[q] for q in quotes]
+    available = [state.equity[q] + credit[q] - state.maintenance[q] for q in quotes]
     cap = venue.lending.user_borrow_cap[0] * market.quote_price[0]
     held = np.array(account.markets, int)
     liquidation = jax.vmap(liquidation_price)(
         market.mark[held],
         account.size,
-        jnp.stack([spare[venue.settle[m]] for m in held]) if held.size else jnp.zeros(0),
+        jnp.stack([available[venue.settle[m]] for m in held]) if held.size else jnp.zeros(0),
         venue.tiers.rate[:, held].T,
         venue.tiers.deduction[:, held].T,
     )

@@ -110,11 +110,6 @@ def margin_states(
     return [build.account(u, mine) for u, mine in enumerate(owned)]
 
 
-def json_fields(state: AccountMargin) -> dict[str, Any]:
-    """A state as plain JSON values; what is not finite becomes null."""
-    return _finite(dataclasses.asdict(state))
-
-
 def repriced(book: Book, venue_book: VenueBook, prices: Mapping[str, float]) -> Book:
     """The book at other prices (see `margin_states`); its digest is that of the given book."""
     file = venue_book.file
@@ -249,11 +244,3 @@ def _residual(state: AccountMargin) -> dict[str, Any]:
         else:
             found[key] = {t: ours[t] - theirs[t] for t in theirs if t in ours}
     return found
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

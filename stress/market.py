@@ -162,11 +162,11 @@ def _market(venue, today, scenario, logs, supply, borrow, step_hours) -> Market:
     quotes = range(len(venue.quotes))
 
     def grows(rate):
-        """Growth over the step to come (none after the horizon) and the index since the start."""
+        """Growth over the step that ends at each time (none at the first), and the index."""
         over = [growth(rate(lending, q, used[:-1, q]), step_hours, effective) for q in quotes]
         none, one = jnp.zeros((len(over), 1)), jnp.ones((len(over), 1))
         index = jnp.exp(jnp.cumsum(jnp.log1p(jnp.stack(over)), axis=1))
-        return jnp.concatenate([jnp.stack(over), none], 1), jnp.concatenate([one, index], 1)
+        return jnp.concatenate([none, jnp.stack(over)], 1), jnp.concatenate([one, index], 1)
 
     borrow_growth, borrow_index = grows(borrow_rate)
     supply_growth, supply_index = grows(supply_rate)

@@ -42,7 +42,14 @@ def provenance(campaign: Campaign, wall_seconds: float, workers: int) -> dict[st
 
 def _visible(arguments: list[str]) -> list[str]:
     """Arguments without the folders of this machine."""
-    return [Path(a).name if Path(a).is_absolute() else a for a in arguments]
+
+    def visible(argument: str) -> str:
+        head, sign, tail = argument.partition("=")
+        if Path(argument).is_absolute():
+            return Path(argument).name
+        return head + sign + Path(tail).name if Path(tail).is_absolute() else argument
+
+    return list(map(visible, arguments))
 
 
 def commit() -> str:

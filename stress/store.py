@@ -69,7 +69,7 @@ def open_run(folder: Path, identity: dict[str, object], resume: bool) -> None:
     state = folder / "state.json"
     try:
         if state.exists():
-            there = json.loads(state.read_text())
+            there = _identity(state)
             if not resume and not (folder / "summary.json").exists():
                 raise InputError(folder, "", "an unfinished run", "another --out, or --resume")
             changed = [key for key in identity if there.get(key) != identity[key]]
@@ -86,4 +86,16 @@ def open_run(folder: Path, identity: dict[str, object], resume: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(state, json.dumps(identity, indent=1).encode())
     except OSError as error:
-        raise InputError(folder, "", f"{error.strerror}", "a folder that can be written") from None
+        found = f"a place that cannot be written ({(error.strerror or str(error)).lower()})"
+        raise InputError(folder, "", found, "a new or an empty folder") from None
+
+
+def _identity(state: Path) -> dict[str, object]:
+    """What the run that a folder holds says of itself."""
+    try:
+        there = json.loads(state.read_text(encoding="utf-8"))
+    except ValueError:
+        there = None
+    if not isinstance(there, dict):
+        raise InputError(state, "", "a file that no run wrote", "another --out")
+    return there

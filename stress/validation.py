@@ -130,13 +130,18 @@ def _members(annotation: Any) -> list[Any]:
 def _child(kind: Any, part: int | str) -> Any:
     """Annotation of one entry of a model or container."""
     if not typing.get_origin(kind) and isinstance(kind, type) and issubclass(kind, BaseModel):
-        return next(
-            (f.annotation for n, f in kind.model_fields.items() if part == _name(n, f)), None
-        )
+        fields = {_name(n, f): f.annotation for n, f in kind.model_fields.items()}
+        return fields.get(part, _extra(kind))
     arguments = [a for a in typing.get_args(kind) if a is not ...]
     if isinstance(part, int) and typing.get_origin(kind) is tuple and part < len(arguments):
         return arguments[part]
     return arguments[-1] if arguments else None
+
+
+def _extra(kind: type[BaseModel]) -> Any:
+    """Annotation of the keys that a model takes beside its fields."""
+    values = typing.get_args(typing.get_type_hints(kind).get("__pydantic_extra__"))
+    return values[-1] if kind.model_config.get("extra") == "allow" and values else None
 
 
 def _keys(kind: Any) -> list[str]:

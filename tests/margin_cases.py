@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-
 import oracles
+
 from models.account import Account, Market
 from models.margin import tiers_from_leverage
 from models.venue import Assumptions, Funding, Lending, LiquidationRules, Venue

@@ -3,9 +3,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
-
 import oracles
+import pytest
 from margin_cases import (
     MARKETS,
     TOKENS,
@@ -17,6 +16,7 @@ from margin_cases import (
     random_rules,
     venue_of,
 )
+
 from models.account import margin_state
 from models.critical import GREATEST_SCALE, critical_scales, scaled
 from models.portfolio import desired_loan, excess, requirements
@@ -87,7 +87,7 @@ def test_the_excess_changes_sign_there():
 def test_carry_trade_of_the_rule_book():
     """1 BTC spot against a short of 1 BTC from 100k: near 332.6k, never below."""
     rules = oracles.plain_rules(offset_mode="none")
-    rules |= {"settle": dict.fromkeys(MARKETS, "USDC"), "tiers": dict.fromkeys(MARKETS, [(0, 40)])}
+    rules |= {"settle": dict.fromkeys(MARKETS, "USDC"), "tiers": {m: [(0, 40)] for m in MARKETS}}
     mark = {"BTC": 100e3, "HYPE": 40.0, "SOL": 1.0, "xyz:GOLD": 1.0}
     prices = {"mark": mark, "borrow": {"USDC": 1.0, "USDT0": 1.0, "UBTC": 100e3, "HYPE": 40.0}}
     account = one_of(accounts_of([oracles.plain_account(0.0, 1.0, size=-1.0)]), 0)
@@ -102,7 +102,7 @@ def test_carry_trade_of_the_rule_book():
 
 
 def test_standard_account_falls_at_its_maintenance():
-    rules = oracles.plain_rules(tiers=dict.fromkeys(MARKETS, [(0, 40)]))
+    rules = oracles.plain_rules(tiers={m: [(0, 40)] for m in MARKETS})
     rules["settle"] = dict.fromkeys(MARKETS, "USDC")
     mark = {"BTC": 100e3, "HYPE": 40.0, "SOL": 1.0, "xyz:GOLD": 1.0}
     prices = {"mark": mark, "borrow": {"USDC": 1.0, "USDT0": 1.0, "UBTC": 100e3, "HYPE": 40.0}}

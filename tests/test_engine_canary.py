@@ -53,10 +53,10 @@ def make_case():
     rate = np.vectorize(oracles.borrow_rate)(used)
     grow = np.expm1(rate / 8760)
     earn = np.expm1(rate * used * 0.9 / 8760)
-    grow[:, -1] = earn[:, -1] = 0
+    grow, earn = (np.hstack([np.zeros((PATHS, 1)), x[:, :-1]]) for x in (grow, earn))
 
     def index(growth):
-        return np.concatenate([np.ones((PATHS, 1)), np.cumprod(1 + growth[:, :-1], axis=1)], axis=1)
+        return np.cumprod(1 + growth, axis=1)
 
     free = np.maximum(1e6 * (1 - used), 0)
     market = {

@@ -34,9 +34,6 @@ def ends(e: Estimate) -> tuple[float, float]:
     return float(e.low), float(e.high)
 
 
-# proportions
-
-
 @given(st.integers(1, 10**7).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_ends_solve_the_score_equation(counts):
     s, n = counts
@@ -75,7 +72,8 @@ def test_unknown_outcomes_widen_the_interval(interval):
     assert e.high == interval(50, 1000).high
     nothing = interval(0, 7, failed=7)
     assert np.isnan(nothing.value) and ends(nothing) == (0, 1)
-    assert ends(interval(0, 0)) == (0, 1)
+    for level in np.linspace(0.5, 0.999, 40):
+        assert ends(interval(0, 0, level=level)) == (0, 1)
 
 
 @pytest.mark.parametrize("interval", [estimate.proportion, estimate.clopper_pearson])
@@ -108,9 +106,6 @@ def test_exact_coverage_of_proportions():
     assert exact_coverage(normal, n, p).min() < 0.2
     other = estimate.proportion(s, n, level=0.9)
     assert abs(exact_coverage(other, n, p).mean() - 0.90) < 0.002
-
-
-# means
 
 
 def test_mean_is_students():
@@ -150,9 +145,6 @@ def test_paired_difference_cancels_common_noise():
     with pytest.raises(ValueError, match="do not pair"):
         estimate.paired_difference(a, b[:-1])
     assert np.isnan(estimate.paired_difference([np.inf, 1.0], [np.inf, 1.0]).value)
-
-
-# shares of a group
 
 
 def test_clustered_error_is_that_of_the_paths():
@@ -213,9 +205,6 @@ def test_clustered_shapes_and_refusals():
         estimate.clustered_proportion(1.0, 1.0, 10, 5)
 
 
-# quantiles
-
-
 @pytest.mark.parametrize(("n", "p"), [(10, 0.5), (100, 0.07), (400, 0.99), (201, 0.9), (38, 0.1)])
 def test_quantile_ranks_are_the_binomial_ones(n, p):
     e = estimate.quantile(np.random.default_rng(5).permutation(n) + 1.0, p)
@@ -232,10 +221,10 @@ def test_quantile_ranks_are_the_binomial_ones(n, p):
 def test_quantile_is_refused_where_the_sample_is_too_small():
     for n, known in ((367, False), (368, True)):
         assert (0.99**n <= 0.025) == known
-        e = estimate.quantile(np.arange(float(n)), [0.5, 0.99])
+        e = estimate.quantile(np.arange(float(n)), [0.01, 0.5, 0.99])
         assert np.isfinite(e.value).all()
         for figure in (e.standard_error, e.low, e.high):
-            np.testing.assert_array_equal(np.isfinite(figure), [True, known])
+            np.testing.assert_array_equal(np.isfinite(figure), [known, True, known])
 
 
 def test_quantile_shapes_and_what_is_not_a_number():
@@ -301,9 +290,6 @@ def test_histogram_quantile_refuses():
             estimate.histogram_quantile(counts, edges, level)
 
 
-# expected shortfall
-
-
 def test_expected_shortfall_takes_a_fraction_of_the_boundary():
     losses = np.random.default_rng(9).permutation(10) + 1.0
     assert estimate.expected_shortfall(losses, 0.75).value == pytest.approx((10 + 9 + 8 / 2) / 2.5)
@@ -353,15 +339,27 @@ def test_expected_shortfall_refuses_what_the_sample_cannot_know():
         estimate.expected_shortfall([], 0.9)
 
 
+def test_expected_shortfall_interval_is_halls():
+    """Its ends solve g(T) = +-z, with psi written out and its moments from SciPy."""
+    x = np.random.default_rng(16).standard_t(4, 800)
+    e = estimate.expected_shortfall(x, 0.95)
+    q = np.sort(x)[759]
+    psi = q + np.maximum(x - q, 0) / (1 - 0.95)
+    assert e.value == pytest.approx(psi.mean(), rel=1e-12)
+    assert e.standard_error == pytest.approx(stats.sem(psi), rel=1e-10)
+    a = stats.skew(psi) / math.sqrt(800)
+    for end, z in zip(ends(e), (Z95, -Z95), strict=True):
+        t = (psi.mean() - end) / stats.sem(psi)
+        assert t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6 == pytest.approx(z, rel=1e-9)
+
+
 def test_interval_without_skew_is_the_normal_one():
     """Hall's transform at its limit, from both sides of the switch."""
     for a in (0.0, 1e-9, 2e-6):
         assert estimate._unskewed(Z95, np.float64(a)) == pytest.approx(Z95, abs=1e-5)
-    a, x = 0.4, estimate._unskewed(Z95, np.float64(0.4))
-    assert x + a * x**2 / 3 + a**2 * x**3 / 27 + a / 6 == pytest.approx(Z95)  # its inverse
-
-
-# known distributions
+    for a in (1e-4, 0.05, 0.4, 3.0):  # the polynomial is its inverse
+        x = estimate._unskewed(Z95, np.float64(a))
+        assert x + a * x**2 / 3 + a**2 * x**3 / 27 + a / 6 == pytest.approx(Z95)
 
 
 @pytest.mark.parametrize(("level", "name"), [(0.99, "99"), (0.999, "99.9")])
@@ -379,9 +377,6 @@ def test_tail_of_student_t(shared, level, name):
         assert abs(e.value - exact) < 4 * e.standard_error
         assert abs(e.value - other) > 4 * e.standard_error  # has power
         assert e.low < exact < e.high
-
-
-# coverage: nominal 0.95, 1,000 repetitions
 
 
 @pytest.mark.parametrize("interval", [estimate.proportion, estimate.clopper_pearson])

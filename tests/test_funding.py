@@ -3,12 +3,12 @@
 import json
 
 import numpy as np
+import oracles
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-import oracles
 from margin_cases import random_rules, scalar, venue_of
+
 from models.funding import funding_per_contract, funding_rate
 
 FUNDING = venue_of(random_rules(np.random.default_rng(0))).funding

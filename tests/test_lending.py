@@ -5,12 +5,12 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracles
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-import oracles
 from margin_cases import random_rules, scalar, venue_of
+
 from models import lending as pool
 
 LENDING = venue_of(random_rules(np.random.default_rng(0))).lending

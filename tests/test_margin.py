@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracles
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import oracles
 from models.margin import maintenance_margin, maintenance_rate, tiers_from_leverage
 
 LIVE = {
@@ -100,7 +100,14 @@ def test_nan_in_nan_out():
 
 @pytest.mark.parametrize(
     "schedule",
-    [[], [(1, 10)], [(0, 10), (5, 5), (5, 4)], [(0, 5), (10, 6)], [(0, -1)], [(0, 9), (9, 8), (3, 7)]],
+    [
+        [],
+        [(1, 10)],
+        [(0, 10), (5, 5), (5, 4)],
+        [(0, 5), (10, 6)],
+        [(0, -1)],
+        [(0, 9), (9, 8), (3, 7)],
+    ],
 )
 def test_bad_tables_are_refused(schedule):
     with pytest.raises(ValueError, match="margin tiers"):

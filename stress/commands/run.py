@@ -39,12 +39,21 @@ def run_command(
     identity = {"campaign": campaign.digest, "block": plan.block, "paths": campaign.spec.paths}
     open_run(folder, identity, resume)
     threads = workers or os.cpu_count() or 1
-    with ThreadPoolExecutor(1) as aside:
-        checked = aside.submit(self_test, None, engine_canary)
-        with _progress(console, plan) as advance:
-            totals = run_blocks(plan, folder, threads, advance, console.print, checked.result)
-    tails = tail_contributions(plan, totals)
-    results = _finish(plan, totals, tails, folder, started, threads)
+
+    def say(sentence: str) -> None:
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+    try:
+        with ThreadPoolExecutor(1) as aside:
+            checked = aside.submit(self_test, None, engine_canary)
+            with _progress(console, plan) as advance:
+                totals = run_blocks(plan, folder, threads, advance, say, checked.result)
+            checked.result()  # also where every block was there already
+        tails = tail_contributions(plan, totals)
+        results = _finish(plan, totals, tails, folder, started, threads)
+    except KeyboardInterrupt:
+        say(f"Finished blocks are kept: the same command with --out {folder} --resume goes on.")
+        raise
     _show_summary(results)
     print(f"\nResults in {folder}")
     if report:
@@ -159,6 +168,11 @@ def report_command(folder: Path, out: Path | None) -> None:
 
     if not (folder / "summary.json").exists():
         raise InputError(folder, "", "no finished run", "the directory of a finished run")
-    place = write_report(open_dataset(folder), out or folder / "report.html")
+    try:
+        results = open_dataset(folder)
+    except (OSError, ValueError, KeyError) as error:
+        found = f"an unreadable dataset ({' '.join(str(error).split())})"
+        raise InputError(folder / "results.zarr", "", found, "that of a finished run") from None
+    place = write_report(results, out or folder / "report.html")
     print(f"Report in {place}")
     sys.stdout.flush()

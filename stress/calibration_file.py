@@ -1,0 +1,52 @@
+"""Calibration files: fitted figures that scenarios name, checked when they are asked for."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stress.errors import InputError
+from stress.files import read_yaml, suggest
+from stress.validation import describe
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A file of fitted figures, for instance configs/calibration/prices.yaml."""
+
+    file: Path
+    data: dict[str, Any]
+
+    def at(self, key: str) -> Any:
+        """What stands at a key path such as `correlation.common`.
+
+        Errors:
+          InputError naming the file and the first part of the path that is missing.
+        """
+        node: Any = self.data
+        parts = key.split(".")
+        for n, part in enumerate(parts):
+            if not isinstance(node, dict) or part not in node:
+                known = suggest(part, list(map(str, node))) if isinstance(node, dict) else "a mapping"
+                found = "nothing, but the scenario reads it"
+                raise InputError(self.file, ".".join(parts[: n + 1]), found, known)
+            node = node[part]
+        return node
+
+    def number(self, key: str) -> float:
+        """A figure, written as a number or as a mapping with `value`."""
+        node = self.at(key)
+        if isinstance(node, dict):
+            key, node = f"{key}.value", self.at(f"{key}.value")
+        if isinstance(node, bool) or not isinstance(node, int | float) or not math.isfinite(node):
+            raise InputError(self.file, key, describe(node), "a number")
+        return float(node)
+
+
+def load_calibration(file: Path) -> Calibration:
+    """Reads a calibration file.
+
+    Errors:
+      InputError where it cannot be read.
+    """
+    return Calibration(file, read_yaml(file))
