@@ -21,6 +21,7 @@ from stress.scenarios import gbm, student_t
 from stress.scenarios.gaussian import correlation_factor, per_asset
 from stress.scenarios.overlays import crash
 from stress.utilization_model import Spike, UtilizationModel, utilization_model
+from stress.validation import describe
 from stress.venues import VenueBook, build_venue
 
 DEGREES = "student_t.common.degrees_of_freedom"  # of the calibration of prices
@@ -149,7 +150,9 @@ def _fitted_volatility(
     if fitted is None:
         return {}
     known = fitted.at("volatility")
-    found = {a: fitted.number(f"volatility.{a}.{regime}") for a in assets if a in (known or ())}
+    if not isinstance(known, dict):
+        raise InputError(fitted.file, "volatility", describe(known), "a mapping of assets")
+    found = {a: fitted.number(f"volatility.{a}.{regime}") for a in assets if a in known}
     for asset, value in found.items():
         if value < 0:
             key = f"volatility.{asset}.{regime}"
@@ -322,14 +325,14 @@ def _reserve(book: Book, venue: VenueBook, quote: str, file: object) -> tuple[fl
         supplied, borrowed = book.reserves[quote]
         if borrowed > supplied * (1 + 1e-9):
             found = f"{borrowed:.10g} of a supply of {supplied:.10g}"
-            at = f"reserves.{quote}.borrowed"
-            raise InputError(f"book {book.name}", at, found, "at most what is supplied")
+            at = f"book.reserves.{quote}.borrowed"
+            raise InputError(file, at, found, "at most what is supplied")
         return supplied, borrowed
     for _, tokens in sorted(venue.file.observations.items(), reverse=True):
         if quote in tokens:
             facts = tokens[quote]
             return float(facts["supplied"].value), float(facts["borrowed"].value)
-    raise InputError(file, f"reserves.{quote}", "nothing", "supplied and borrowed of the reserve")
+    raise InputError(file, f"book.reserves.{quote}", "nothing", "supplied and borrowed of the reserve")
 
 
 def _underlying(venue: VenueBook, token: str) -> str:

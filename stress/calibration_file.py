@@ -27,9 +27,9 @@ class Calibration:
         parts = key.split(".")
         for n, part in enumerate(parts):
             if not isinstance(node, dict) or part not in node:
-                known = suggest(part, list(map(str, node))) if isinstance(node, dict) else "a mapping"
-                found = "nothing, but the scenario reads it"
-                raise InputError(self.file, ".".join(parts[: n + 1]), found, known)
+                there = list(map(str, node)) if isinstance(node, dict) else []
+                allowed = f"what a scenario reads here; there are {suggest(part, there)}"
+                raise InputError(self.file, ".".join(parts[: n + 1]), "nothing", allowed)
             node = node[part]
         return node
 

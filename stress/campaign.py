@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from models.status import NON_FINITE
 from models.venue import Venue
 from stress.aggregate import reduce_tile
 from stress.build import Inputs, build_inputs, build_scenario
@@ -92,7 +93,8 @@ def compute_block(plan: Plan, scenario: str, index: int) -> Arrays:
     paths = np.arange(plan.block) + index * plan.block
     valid = paths < spec.paths
     market, view = _sample(plan, scenario, paths)
-    (counts, _), money = run_block(plan.venue, plan.book, market, jnp.asarray(valid), reduce_tile)
+    known = jnp.asarray(valid) & (view.status != NON_FINITE)
+    (counts, _), money = run_block(plan.venue, plan.book, market, known, reduce_tile)
     return block_arrays(counts, money, view, valid)
 
 
@@ -197,7 +199,8 @@ def tail_contributions(plan: Plan, totals: dict[str, Totals]) -> dict[str, dict[
         for measure in ("bad_debt", "equity_loss"):
             losses = total.by_path[measure]
             worst = max(1, round(TAIL * len(losses)))
-            order = np.lexsort((np.arange(len(losses)), -np.nan_to_num(losses)))[:worst]
+            known = np.where(np.isnan(losses), -np.inf, losses)
+            order = np.lexsort((np.arange(len(losses)), -known))[:worst]
             summed = np.zeros(len(plan.campaign.book.ids))
             for start in range(0, worst, plan.block):
                 chosen = np.resize(order[start : start + plan.block], plan.block)

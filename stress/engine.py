@@ -140,7 +140,8 @@ def tiles_of_paths(book: FrozenBook, market: Market) -> Market:
     """Splits the path axis of a block's market, leaves `[F, P, T]` -> `[P / p, F, p, T]`."""
 
     def split(x):
-        parts = x.reshape(x.shape[0], -1, book.path_tile, x.shape[-1])
+        tiles = x.shape[1] // book.path_tile  # not -1: a book without perpetuals has no rows
+        parts = x.reshape(x.shape[0], tiles, book.path_tile, x.shape[-1])
         return jnp.moveaxis(parts, 1, 0)
 
     return jax.tree.map(split, market)

@@ -193,10 +193,9 @@ def account_estimates(totals: Totals) -> dict[str, Estimate]:
     first = totals.counts["first"]
     result = {
         "account.liquidation_probability": proportion(
-            np.minimum(first[:-1].sum(axis=0), totals.paths - failed), totals.paths, failed
+            first[:-1].sum(axis=0), totals.paths, failed
         )
     }
     for name, count in COUNT_OF.items():
-        events = np.minimum(totals.counts[count], totals.paths - failed)
-        result[name] = proportion(events, totals.paths, failed)
+        result[name] = proportion(totals.counts[count], totals.paths, failed)
     return result

@@ -21,7 +21,7 @@ def block_arrays(counts: Counts, money: PathMoney, view: PathView, valid: np.nda
     """What is kept of one block, on the host.
 
     Args:
-      counts: integer sums over the block's valid paths.
+      counts: integer sums over the block's valid paths that are finite.
       money: totals of each path, leaves `[P]`.
       view: the paths themselves, leaves `[P, ...]`.
       valid: `[P]`, paths that count.

@@ -90,14 +90,16 @@ def markets_of(paths):
         return np.concatenate([[0], np.cumsum(rate * path["oracle"][m])[:-1]])
 
     def growths(curve):
+        """Factor of the step that ends, 1 at the start."""
+
         def of(path, q):
             rates = [oracles.growth_factor(curve(u), 1.0) for u in path["utilization"][q][:-1]]
-            return np.array([*rates, 1.0])
+            return np.array([1.0, *rates])
 
         return [[of(p, q) for q in QUOTES] for p in paths]
 
     def index(rows):
-        return [[np.cumprod(np.concatenate([[1], r[:-1]])) for r in row] for row in rows]
+        return [[np.cumprod(factors) for factors in row] for row in rows]
 
     borrow, supply = growths(oracles.borrow_rate), growths(oracles.supply_rate)
     none = np.full(STEPS + 1, np.inf)
@@ -116,16 +118,16 @@ def markets_of(paths):
 
 @jax.jit
 def played(venue, accounts, markets):
-    """Passage after every time, equity at every time, flags, and the settlement."""
+    """First passage, equity and loan at every time, flags, and the settlement."""
     each = jax.vmap(step, in_axes=(None, -1, -1, -1, None), out_axes=-1)
     seen = jax.vmap(margin_state, in_axes=(None, -1, -1, -1), out_axes=-1)
     fresh = jax.vmap(start, in_axes=-1, out_axes=-1)(accounts)
 
     def body(passage, now):
         index, shown = now
-        equity = jnp.stack(seen(venue, accounts, shown, passage.accrued).equity)
         after = each(venue, accounts, passage, shown, index)
-        return after, (equity, after.loan)
+        equity = jnp.stack(seen(venue, accounts, shown, after.accrued).equity)
+        return after, (equity, tuple(jnp.maximum(owed, 0) for owed in after.pool))
 
     last, (equity, loan) = jax.lax.scan(body, fresh, (jnp.arange(STEPS + 1.0), markets))
     at = jnp.minimum(last.first, STEPS).astype(int)
@@ -193,16 +195,8 @@ def disagreements(rules, accounts, paths, positions=True):
         same &= bool(close(equity[: last + 1, :, k], x[: last + 1]).all())
         owed = np.array([[v.get(q, 0.0) for q in QUOTES] for v in want["loan"]])
         if loan:
-            grown = owed * np.stack(
-                [
-                    [oracles.growth_factor(oracles.borrow_rate(u), 1.0) for u in line]
-                    for line in (path["utilization"][q] for q in QUOTES)
-                ],
-                axis=1,
-            )
             mine = np.stack([part[:, k] for part in loan], axis=1)
-            same &= bool(close(mine[:last], grown[:last]).all())
-            same &= bool(close(mine[last], owed[last]).all())
+            same &= bool(close(mine[: last + 1], owed[: last + 1]).all())
         settled = full_of_settled(account, path, rules, want)
         same &= full[k] >= settled if has_plain_debt(account) else full[k] == settled
         if account["mode"] == "portfolio" and not account["positions"]:

@@ -77,7 +77,7 @@ def test_recorded_margin_states(shared):
             "supplied": {"HYPE": 100.04466674},
             "positions": [{**held, "max_leverage": 3.0}],
         }
-        state = one(account, HYPE=row["px"], **{"xyz:ANY": 1.0})
+        state = one(account, LATEST, **{"HYPE": row["px"], "xyz:ANY": 1.0})
         assert state.maintenance_margin == close(row["MM"])
         assert state.portfolio_margin_ratio == close(row["portfolio_margin_ratio"])
         available = state.available_after_maintenance["USDC"]
@@ -86,7 +86,7 @@ def test_recorded_margin_states(shared):
     size = 6 * (free["total"] - free["available_after_maintenance"])
     held = {"market": "xyz:ANY", "size": size, "entry_price": 1.0, "margin": "cross"}
     account = {"balances": {"USDC": free["total"]}, "positions": [{**held, "max_leverage": 3.0}]}
-    state = one(account, **{"xyz:ANY": 1.0})
+    state = one(account, LATEST, **{"xyz:ANY": 1.0})
     ratio = free["portfolio_margin_ratio"]
     assert state.portfolio_margin_ratio == pytest.approx(ratio, abs=5e-10)  # nine decimals
     assert state.available_after_maintenance["USDC"] == close(free["available_after_maintenance"])

@@ -9,6 +9,7 @@ from book_cases import LATEST, book_of, close
 from margin_cases import random_account, random_prices
 
 from stress.book import Book
+from stress.margin_figures import STATUSES
 from stress.margin_state import margin_states
 
 GOLD = "xyz:GOLD"
@@ -68,7 +69,8 @@ def crowd_book(prices, accounts) -> Book:
 
 def test_every_mode_agrees_with_the_oracles(crowd):
     rules, prices, accounts, book = crowd
-    usdt0, seen = prices["borrow"]["USDT0"], dict.fromkeys(("healthy", "liquidatable", "full"), 0)
+    usdt0 = prices["borrow"]["USDT0"]
+    seen: dict[str, int] = dict.fromkeys(STATUSES, 0)
     for state, account in zip(margin_states(book, LATEST), accounts, strict=True):
         portfolio = account["mode"] == "portfolio"
         judge = oracles.portfolio_state if portfolio else oracles.standard_state
@@ -81,19 +83,18 @@ def test_every_mode_agrees_with_the_oracles(crowd):
         ratio = want["portfolio_margin_ratio" if portfolio else "ratio"]
         if not 1e3 < ratio < np.inf:
             assert state.portfolio_margin_ratio == close(ratio)
-        rank = {"healthy": 0, "liquidatable": 1, "partial": 2, "full": 3}
         severity = [3 if want["full"] else int(want["liquidatable"])]
         for i in state.isolated:
             held = next(p for p in account["positions"] if p["market"] == i.market)
             alone = oracles.isolated_state(held, prices["mark"][i.market], rules["tiers"][i.market])
             assert i.margin == pytest.approx(alone["margin"], rel=1e-9, abs=1e-6)
             severity.append(3 if alone["full"] else int(alone["liquidatable"]))
-            assert rank[i.status] == severity[-1]
+            assert STATUSES.index(i.status) == severity[-1]
         if portfolio and want["partial"] and not state.maintenance_margin:
             severity.append(2)
-        assert rank[state.status] == max(severity)
-        seen[state.status] = seen.get(state.status, 0) + 1
-    assert min(seen.values()) > 3, seen
+        assert STATUSES.index(state.status) == max(severity)
+        seen[state.status] += 1
+    assert min(seen[word] for word in ("healthy", "liquidatable", "full")) > 3, seen
 
 
 def test_liquidation_prices_of_every_mode(crowd):

@@ -1,6 +1,7 @@
 """Frozen accounts along random paths, one by one against the loop of the oracles."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -47,11 +48,10 @@ def test_old_debt_needs_no_liquidity():
     rules = random_rules(np.random.default_rng(0), offset_mode="none", **NO_CAPS)
     prices = random_prices(np.random.default_rng(0))
     held = position("BTC", 1.0, prices["mark"]["BTC"], 3.0)
-    cash = {"USDC": 100_000.0, "USDT0": -1000.0}
-    accounts = [
+    accounts: list[dict[str, Any]] = [
         {
             "mode": "portfolio",
-            "cash": {**cash, "USDT0": cash["USDT0"] * (1 + k / 7)},
+            "cash": {"USDC": 100_000.0, "USDT0": -1000.0 * (1 + k / 7)},
             "supplied": {"HYPE": 1000.0},
             "positions": [held],
         }
@@ -89,7 +89,7 @@ def test_isolated_positions():
     rules, accounts, paths = cases(31, "cross")
     rows, want = [], []
     for account, path in zip(accounts, paths, strict=True):
-        held = dict(account["positions"][0], margin="isolated")
+        held: dict[str, Any] = {**account["positions"][0], "margin": "isolated"}
         price = path["mark"][held["market"]][0]
         share = float(rng.uniform(0.02, 0.4))
         held["margin_balance"] = abs(held["size"]) * price * share

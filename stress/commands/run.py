@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stress.commands.tables import money, percent, show_table
+from stress.commands.tables import money, number, percent, show_table
 from stress.errors import InputError
 
 
@@ -140,7 +140,7 @@ def _show_summary(results) -> None:
     for label, metric in SHOWN.items():
         entry = results["system"].sel(metric=metric)
         unit = str(entry["metric_unit"].item())
-        write = {"USDC": money, "1": percent}.get(unit, lambda v: f"{v:,.1f}")
+        write = {"USDC": money, "1": percent}.get(unit, number)
         cells = []
         for scenario in scenarios:
             value, low, high = (

@@ -38,6 +38,13 @@ def money(value: float | None) -> str:
     return f"{value:,.2f}"
 
 
+def number(value: float | None) -> str:
+    """A count for people; three digits where it is small."""
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def percent(value: float | None) -> str:
     """A probability for people."""
     if value is None or math.isnan(value):
