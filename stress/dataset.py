@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from models import status
-from stress.book import Book, group_names
+from stress.book import Book, group_names, margin_accounts
 from stress.campaign import Plan
 from stress.estimate import (
     Estimate,
@@ -17,7 +17,7 @@ from stress.estimate import (
     exceedance_curve,
     histogram_quantile,
 )
-from stress.margin_state import AccountMargin
+from stress.margin_figures import RowFigures
 from stress.metrics import ACCOUNT_METRICS, MEASURES, METRICS, account_estimates, failed_paths
 from stress.aggregate import RATIO_BINS, RATIO_STEP
 from stress.totals import UTILIZATION_BINS, Totals
@@ -32,7 +32,7 @@ def build_dataset(
     plan: Plan,
     totals: Mapping[str, Totals],
     tails: Mapping[str, Mapping[str, np.ndarray]],
-    now: list[AccountMargin],
+    now: RowFigures,
     attributes: Mapping[str, object],
 ) -> xr.Dataset:
     """Builds the results dataset.
@@ -41,7 +41,7 @@ def build_dataset(
       plan: the campaign, built.
       totals: merged totals by scenario.
       tails: `stress.campaign.tail_contributions`.
-      now: margin state of every account at the start.
+      now: figures of every margin account at the start.
       attributes: of the dataset, numbers and strings.
 
     Returns:
@@ -237,7 +237,7 @@ def _sizes(book: Book, groups: list[str]) -> np.ndarray:
 
 
 def _today(
-    book: Book, now: list[AccountMargin], groups: list[str], triggers: tuple[float, float]
+    book: Book, now: RowFigures, groups: list[str], triggers: tuple[float, float]
 ) -> Variables:
     """The book as it stands now, by account and by group."""
     columns = {
@@ -246,26 +246,28 @@ def _today(
         "notional": "notional of perpetual positions now, at mark",
         "collateral": "collateral now, at the reserve's oracle price",
     }
+    rows = margin_accounts(book)
+    worth = np.array([book.token_prices.get(q, 1.0) for q in book.quotes])
     figures = {
-        "equity": [state.equity + state.collateral_value for state in now],
-        "debt": [state.loan for state in now],
-        "notional": [state.notional + sum(i.notional for i in state.isolated) for state in now],
-        "collateral": [state.collateral_value for state in now],
+        "equity": now.equity @ worth + now.collateral_value,
+        "debt": now.loan @ worth,
+        "notional": now.notional @ worth,
+        "collateral": now.collateral_value,
     }
     result: Variables = {}
     for name, text in columns.items():
-        values = np.array(figures[name], dtype=np.float64)
+        values = np.bincount(rows.owner, weights=figures[name], minlength=len(book.ids))
         sentence = f"{text[0].upper()}{text[1:]}."
         result[f"account_{name}"] = ("account", values, _attrs("USDC", name, sentence))
         if name != "collateral":
             sums = [values.sum(), *(values[book.groups == g].sum() for g in groups[1:])]
             attrs = _attrs("USDC", name, f"Sum over the group: {text}.")
             result[f"group_{name}"] = ("group", np.array(sums), attrs)
-    ratios = [state.portfolio_margin_ratio for state in now]
+    ratios = now.ratio[: len(book.ids)]
     limits = np.where(np.isin(book.modes, ("portfolio", "unified", "lender")), *triggers)
     ratio_attrs = _attrs("1", "margin ratio now", "Margin ratio of the shared margin now.")
     limit_attrs = _attrs("1", "trigger", "Margin ratio above which the account is liquidatable.")
-    result["account_pmr"] = ("account", np.array(ratios, dtype=np.float64), ratio_attrs)
+    result["account_pmr"] = ("account", ratios, ratio_attrs)
     result["account_threshold"] = ("account", limits, limit_attrs)
     result["group_accounts"] = (
         "group", _sizes(book, groups), _attrs("accounts", "accounts", "Accounts of the group.")

@@ -25,6 +25,7 @@ class FrozenBook:
     """Margin accounts in groups of one structure, tiled; built by `stress.frozen.freeze`."""
 
     accounts: tuple[Account, ...]  # leaves [tiles, ..., tile size]
+    equity: tuple[Float[Array, "tiles n"], ...]  # USDC now, collateral included
     row: Int[Array, "U"]  # margin account that holds an account's shared margin
     isolated_row: Int[Array, "I"]  # further margin accounts: isolated positions, other DEXs
     isolated_owner: Int[Array, "I"]  # their owner
@@ -60,12 +61,15 @@ _reached = jax.vmap(
 )
 
 
-def tile_rows(venue: Venue, account: Account, market: Market) -> Rows:
+def tile_rows(
+    venue: Venue, account: Account, equity: Float[Array, "n"], market: Market
+) -> Rows:
     """Runs one tile of margin accounts of one structure along one tile of paths.
 
     Args:
       venue: the rule book.
       account: leaves `[..., n]`.
+      equity: USDC now, `[n]`.
       market: leaves `[F, p, T]`, prices of each path over time.
 
     Returns:
@@ -86,15 +90,12 @@ def tile_rows(venue: Venue, account: Account, market: Market) -> Rows:
     passage, _ = jax.lax.scan(body, wide, (grid, by_time))
     at = jnp.minimum(passage.first, times - 1).astype(jnp.int32)
     end = _settle(venue, account, passage, _shown(account, market, at))
-    one_path = jax.tree.map(lambda x: x[:, :1], market)
-    untouched = jax.tree.map(lambda x: jnp.zeros_like(x[:1]), passage)
-    begin = _settle(venue, account, untouched, _shown(account, one_path, at[:1] * 0))
     partial, full = _reached(account, passage)
     return Rows(
         first=passage.first,
         partial=partial,
         full=full,
-        loss=begin.equity - end.equity,
+        loss=equity[None, :] - end.equity,
         settlement=end,
     )
 
@@ -130,8 +131,8 @@ def path_rows(venue: Venue, book: FrozenBook, market: Market) -> Rows:
         return jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1)
 
     parts = [
-        jax.tree.map(flat, jax.lax.map(lambda a: tile_rows(venue, a, market), accounts))
-        for accounts in book.accounts
+        jax.tree.map(flat, jax.lax.map(lambda tile: tile_rows(venue, *tile, market), tiles))
+        for tiles in zip(book.accounts, book.equity, strict=True)
     ]
     return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *parts)
 
@@ -177,13 +178,17 @@ def run_block(venue, book, market, valid, reduce):
     def reduced(shown, counted):
         return reduce(times, book, path_rows(venue, book, shown), counted)
 
-    def tile(total, inputs):
-        sums, per_path = reduced(*inputs)
+    inputs = (tiles_of_paths(book, market), valid.reshape(-1, book.path_tile))
+    shapes = jax.eval_shape(lambda i: reduced(*i), jax.tree.map(lambda x: x[0], inputs))
+    nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+    def tile(total, shown_and_counted):
+        wanted = jnp.any(shown_and_counted[1])
+        sums, per_path = jax.lax.cond(
+            wanted, lambda i: reduced(*i), lambda _: nothing, shown_and_counted
+        )
         return jax.tree.map(jnp.add, total, sums), per_path
 
-    inputs = (tiles_of_paths(book, market), valid.reshape(-1, book.path_tile))
-    first = jax.tree.map(lambda x: x[0], inputs)
-    shapes = jax.eval_shape(lambda i: reduced(*i)[0], first)
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    zeros = nothing[0]
     sums, per_path = jax.lax.scan(tile, zeros, inputs)
     return sums, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), per_path)

@@ -1,7 +1,7 @@
 """From a book of the host to the engine's `FrozenBook`: groups of one structure, tiled."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import numpy as np
 
 from models.account import Account
 from models.venue import Venue
-from stress.book import Book, MarginAccounts, group_names, margin_accounts, used_quotes
+from stress.book import Book, MarginAccounts, group_names, margin_accounts, settle_index, used_quotes
 from stress.engine import FrozenBook
 
 ACCOUNT_TILE = 512  # accounts of a tile at most; with 64 paths its state stays in the L2 cache
@@ -49,10 +49,12 @@ def freeze(
     rows = margin_accounts(book)
     borrows = np.isin(rows.kind, ("portfolio", "lender"))
     holds = (rows.size != 0).any(axis=1)
-    accounts, place, offset = [], np.zeros(len(rows.owner), np.int64), 0
-    for portfolio, positions in ((False, True), (True, False), (True, True), (False, False)):
+    accounts, equity, offset = [], [], 0
+    place = np.zeros(len(rows.owner), np.int64)
+    worth = equity_now(book, rows)
+    for portfolio, positions in ((False, True), (True, False), (True, True)):
         member = (borrows == portfolio) & (holds == positions)
-        if coarse:
+        if coarse or not portfolio:
             member = (borrows == portfolio) & positions
         index = np.flatnonzero(member)
         if not len(index):
@@ -62,13 +64,15 @@ def freeze(
         tokens = every[1] if portfolio else ()
         markets = [m for m in markets if coarse or (rows.size[index, m] != 0).any()]
         tokens = [c for c in tokens if coarse or (rows.supplied[index, c] != 0).any()]
-        group, width = _tiled(rows, index, markets, tokens, portfolio, account_tile)
-        accounts.append(group)
+        tile = _tiler(index, account_tile)
+        accounts.append(_account(rows, markets, tokens, portfolio, tile))
+        equity.append(tile(worth))
         place[index] = offset + np.arange(len(index))
-        offset += width
+        offset += equity[-1].size
     users, names = len(book.ids), group_names(book)
     return FrozenBook(
         accounts=tuple(accounts),
+        equity=tuple(equity),
         row=jnp.asarray(place[:users]),
         isolated_row=jnp.asarray(place[users:]),
         isolated_owner=jnp.asarray(rows.owner[users:]),
@@ -78,35 +82,47 @@ def freeze(
     )
 
 
-def _tiled(
-    rows: MarginAccounts,
-    index: np.ndarray,
-    markets: Sequence[int],
-    tokens: Sequence[int],
-    portfolio: bool,
-    account_tile: int,
-) -> tuple[Account, int]:
-    """One group with leaves `[tiles, ..., tile size]`, and its padded number of accounts."""
+def equity_now(book: Book, rows: MarginAccounts) -> np.ndarray:
+    """Equity of margin accounts at the book's prices, all collateral included, USDC `[N]`."""
+    quote_price = np.array([book.token_prices.get(q, 1.0) for q in book.quotes])
+    mark = np.array([book.marks[m] for m in book.markets])
+    token = np.array([book.token_prices[t] for t in book.tokens])
+    positions = rows.size @ (mark * quote_price[settle_index(book)])
+    return rows.net_cash @ quote_price + positions + rows.supplied @ token
+
+
+def _tiler(index: np.ndarray, account_tile: int) -> Callable[[np.ndarray], jax.Array]:
+    """Function that brings rows `[N, ...]` of a group to leaves `[tiles, ..., tile size]`."""
     tiles = -(-len(index) // account_tile)
     size = -(-len(index) // tiles)
     size = -(-size // LANES) * LANES
 
-    def tile(values: np.ndarray):
+    def tile(values: np.ndarray) -> jax.Array:
         full = np.zeros((tiles * size, *values.shape[1:]))
-        full[: len(index)] = values
+        full[: len(index)] = values[index]
         return jnp.asarray(np.moveaxis(full.reshape(tiles, size, *values.shape[1:]), 1, -1))
 
-    account = Account(
+    return tile
+
+
+def _account(
+    rows: MarginAccounts,
+    markets: Sequence[int],
+    tokens: Sequence[int],
+    portfolio: bool,
+    tile: Callable[[np.ndarray], jax.Array],
+) -> Account:
+    """Accounts of one group, tiled."""
+    return Account(
         markets=tuple(markets),
         tokens=tuple(tokens),
         portfolio=portfolio,
-        net_cash=tile(rows.net_cash[index]),
-        size=tile(rows.size[index][:, list(markets)]),
-        inverse_leverage=tile(1 / rows.leverage[index][:, list(markets)]),
-        supplied=tile(rows.supplied[index][:, list(tokens)]),
-        shared_margin=tile(np.isin(rows.kind[index], ("portfolio", "unified", "lender")) * 1.0),
+        net_cash=tile(rows.net_cash),
+        size=tile(rows.size[:, list(markets)]),
+        inverse_leverage=tile(1 / rows.leverage[:, list(markets)]),
+        supplied=tile(rows.supplied[:, list(tokens)]),
+        shared_margin=tile(np.isin(rows.kind, ("portfolio", "unified", "lender")) * 1.0),
     )
-    return account, tiles * size
 
 
 def used_part(book: Book) -> Book:

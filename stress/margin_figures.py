@@ -4,7 +4,6 @@ Axes: `N` margin accounts (`stress.book.MarginAccounts`), `Q` quote tokens, `M` 
 collateral tokens. `stress.margin_state` makes accounts of them.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from models.account import Account, Market, margin_state
-from models.margin import tiers_from_leverage
 from models.portfolio import (
     desired_loan,
     idle_balance,
@@ -24,7 +22,7 @@ from models.portfolio import (
 )
 from models.step import reached, start, step
 from models.venue import Venue
-from stress.book import Book, MarginAccounts, market_tiers
+from stress.book import Book, MarginAccounts
 from stress.venue_files import VenueBook
 from stress.venues import build_venue
 
@@ -64,25 +62,15 @@ def book_venue(book: Book, venue_book: VenueBook, assumptions: Mapping[str, obje
     Errors:
       As `stress.venues.build_venue`.
     """
-    listed = venue_book.file.markets
-    brought = {m: t for m in book.markets if m not in listed and (t := market_tiers(book, m))}
-    venue = build_venue(
+    return build_venue(
         venue_book,
         book.markets,
-        extra_markets={m: tiers[0][1] for m, tiers in brought.items()},
-        settle={m: q for m, q in book.settle.items() if m in book.markets},
+        extra_markets={**book.max_leverage, **book.margin_tables},
+        settle={market: quote for market, quote in book.settle.items() if market in book.markets},
         quotes=book.quotes,
         tokens=book.tokens,
         assumptions=assumptions,
     )
-    if not any(len(tiers) > 1 for tiers in brought.values()):
-        return venue
-    tables = venue_book.file.margin_tables
-    schedules = [
-        list(brought[m]) if m in brought else list(tables[listed[m].value].value)
-        for m in book.markets
-    ]
-    return dataclasses.replace(venue, tiers=tiers_from_leverage(schedules))
 
 
 def market_now(book: Book) -> Market:

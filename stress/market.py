@@ -17,7 +17,7 @@ from models.funding import funding_per_contract, funding_rate
 from models.lending import borrow_rate, free_liquidity, growth, supply_rate, utilization
 from models.status import NON_FINITE, OK, PRICE_RANGE
 from models.venue import Venue
-from stress import utilization as pools
+from stress import utilization as outside
 from stress.scenarios import gbm, student_t
 from stress.utilization_model import Spike, UtilizationModel
 
@@ -83,59 +83,104 @@ def normals_per_step(scenario: Scenario) -> int:
     """Standard normals a step of a path consumes."""
     moving = sum(pool.model is not None for pool in scenario.pools)
     module = PROCESSES[type(scenario.process)]
-    return module.normals_per_step(scenario.process) + moving * pools.NORMALS_PER_STEP
+    return module.normals_per_step(scenario.process) + moving * outside.NORMALS_PER_STEP
 
 
-def sample_path(
-    venue: Venue, today: Today, scenario: Scenario, key: Array, step_hours: Float[Array, ""]
+def sample_block(
+    venue: Venue,
+    today: Today,
+    scenario: Scenario,
+    seed_key: Array,
+    paths: Int[Array, "P"],
+    step_hours: Float[Array, ""],
+    precision: str = "float64",
 ) -> tuple[Market, PathView]:
-    """Samples one path.
+    """Samples a block of paths: prices, then reserves, then what accounts see of both.
+
+    Three programs, so that scenarios share those they have in common.
 
     Args:
       venue: the rule book, float64.
       today: prices and reserves now.
       scenario: the scenario; `overlay` sets the number of times.
-      key: the path's key.
-      step_hours: length of a step, hours.
+      seed_key: key of (seed, scenario).
+      paths: path numbers, `[P]`.
+      step_hours: hours.
+      precision: of the market handed to the book; sampling is float64 always.
 
     Returns:
-      `Market` with leaves `[F, T]` and the path's `PathView`.
+      (`Market` with leaves `[F, P, T]` in `precision`, `PathView` with leaves `[P, ...]`).
 
     Errors:
       Raises nothing; a path that is not finite says so in its status.
     """
+    logs, draws = _price_paths(scenario, seed_key, paths, step_hours)
+    driver = scenario.driver
+    returns = jnp.diff(logs[:, :, driver]) if driver >= 0 else jnp.zeros_like(logs[:, 1:, 0])
+    supply, borrow, queued = _reserve_paths(today, scenario.pools, draws, returns, step_hours)
+    return _market_paths(
+        venue, today, scenario.premium, logs, (supply, borrow, queued), step_hours, precision
+    )
+
+
+@jax.jit
+def _price_paths(scenario: Scenario, seed_key: Array, paths: Int[Array, "P"], step_hours):
+    """Log prices relative to now `[P, T, A]`, and the normals that are left for the reserves."""
     steps = scenario.overlay.shape[0] - 1
-    normals = jax.random.normal(key, (steps, normals_per_step(scenario)), jnp.float64)
     module = PROCESSES[type(scenario.process)]
     width = module.normals_per_step(scenario.process)
-    returns = module.log_returns(scenario.process, normals[:, :width], step_hours)
-    zero = jnp.zeros((1, returns.shape[1]))
-    logs = jnp.concatenate([zero, jnp.cumsum(returns, axis=0)]) + scenario.overlay
-    driver = jnp.diff(logs[:, scenario.driver]) if scenario.driver >= 0 else jnp.zeros(steps)
-    supply, borrow, queued = _reserves(venue, today, scenario, normals[:, width:], driver, step_hours)
-    market = _market(venue, today, scenario, logs, supply, borrow, step_hours)
-    finite = jnp.isfinite(logs).all() & jnp.isfinite(supply).all() & jnp.isfinite(borrow).all()
-    wide = jnp.abs(logs).max() > jnp.log(WIDEST_RANGE)
-    view = PathView(
-        status=jnp.where(finite, jnp.where(wide, PRICE_RANGE, OK), NON_FINITE),
-        log_return=logs[-1],
-        worst_log_return=jnp.min(logs, axis=0),
-        utilization=utilization(supply, borrow),
-        queued=queued,
-    )
-    return market, view
+
+    def one(path):
+        # Factor by factor: the prices of a path stay the same whatever else it needs, and the
+        # program compiles five times faster than step by step (measured 2026-11-23).
+        shape = (normals_per_step(scenario), steps)
+        normals = jax.random.normal(path_key(seed_key, path), shape, jnp.float64).T
+        returns = module.log_returns(scenario.process, normals[:, :width], step_hours)
+        zero = jnp.zeros((1, returns.shape[1]))
+        logs = jnp.concatenate([zero, jnp.cumsum(returns, axis=0)]) + scenario.overlay
+        return logs, normals[:, width:]
+
+    return jax.vmap(one)(paths)
 
 
-def _reserves(venue, today, scenario, normals, driver, step_hours):
-    """Supplied and borrowed quote tokens `[T, Q]` and the greatest queue `[Q]`."""
+@jax.jit
+def _reserve_paths(today: Today, pools: tuple[Pool, ...], draws, driver, step_hours):
+    """Supplied and borrowed quote tokens `[P, T, Q]` and the greatest queue `[P, Q]`."""
+    return jax.vmap(lambda z, r: _reserves(today, pools, z, r, step_hours))(draws, driver)
+
+
+@partial(jax.jit, static_argnames=("precision",))
+def _market_paths(venue, today, premium, logs, reserves, step_hours, precision):
+    """`Market` `[F, P, T]` and `PathView` `[P, ...]` of a block."""
+
+    def one(logs, reserves):
+        supply, borrow, queued = reserves
+        market = _market(venue, today, premium, logs, supply, borrow, step_hours)
+        finite = jnp.isfinite(logs).all() & jnp.isfinite(supply).all() & jnp.isfinite(borrow).all()
+        wide = jnp.abs(logs).max() > jnp.log(WIDEST_RANGE)
+        view = PathView(
+            status=jnp.where(finite, jnp.where(wide, PRICE_RANGE, OK), NON_FINITE),
+            log_return=logs[-1],
+            worst_log_return=jnp.min(logs, axis=0),
+            utilization=utilization(supply, borrow),
+            queued=queued,
+        )
+        return market, view
+
+    market, view = jax.vmap(one, out_axes=(1, 0))(logs, reserves)
+    return jax.tree.map(lambda x: x.astype(precision), market), view
+
+
+def _reserves(today, pools, normals, driver, step_hours):
+    """Supplied and borrowed quote tokens `[T, Q]` and the greatest queue `[Q]` of one path."""
     supplied, borrowed, queues, used = [], [], [], 0
-    for q, pool in enumerate(scenario.pools):
+    for q, pool in enumerate(pools):
         level = utilization(today.supplied[q], today.borrowed[q])
-        path = pools.constant_pool(driver.shape[0], driver.dtype)
+        path = outside.constant_pool(driver.shape[0], driver.dtype)
         if pool.model is not None:
-            draws = normals[:, used : used + pools.NORMALS_PER_STEP]
-            used += pools.NORMALS_PER_STEP
-            path = pools.pool_path(pool.model, draws, driver, step_hours, level, pool.spike)
+            draws = normals[:, used : used + outside.NORMALS_PER_STEP]
+            used += outside.NORMALS_PER_STEP
+            path = outside.pool_path(pool.model, draws, driver, step_hours, level, pool.spike)
         supply = today.supplied[q] * jnp.exp(path.log_supply)
         supplied.append(supply)
         borrowed.append(jnp.minimum(today.borrowed[q] * jnp.exp(path.log_borrow), supply))
@@ -143,7 +188,7 @@ def _reserves(venue, today, scenario, normals, driver, step_hours):
     return jnp.stack(supplied, 1), jnp.stack(borrowed, 1), jnp.stack(queues)
 
 
-def _market(venue, today, scenario, logs, supply, borrow, step_hours) -> Market:
+def _market(venue, today, premium, logs, supply, borrow, step_hours) -> Market:
     """Prices, funding, growths and free liquidity along the path, leaves `[F, T]`."""
 
     def moved(start, assets):
@@ -154,7 +199,7 @@ def _market(venue, today, scenario, logs, supply, borrow, step_hours) -> Market:
         return jnp.stack(columns) if columns else jnp.zeros((0, logs.shape[0]))
 
     mark, oracle = moved(today.mark, today.market_asset), moved(today.oracle, today.market_asset)
-    rate = funding_rate(venue.funding, scenario.premium)
+    rate = funding_rate(venue.funding, premium)
     paid = jnp.cumsum(funding_per_contract(rate, oracle, step_hours), axis=1)
     paid = jnp.concatenate([jnp.zeros((paid.shape[0], 1)), paid[:, :-1]], axis=1)
     lending, effective = venue.lending, venue.assumptions.rate_is_effective
@@ -183,27 +228,3 @@ def _market(venue, today, scenario, logs, supply, borrow, step_hours) -> Market:
             [free_liquidity(lending, q, supply[:, q], borrow[:, q]) for q in quotes]
         ),
     )
-
-
-@partial(jax.jit, static_argnames=("precision",))
-def sample_block(venue, today, scenario, seed_key, paths, step_hours, precision="float64"):
-    """Samples a block of paths.
-
-    Args:
-      venue: the rule book, float64.
-      today: prices and reserves now.
-      scenario: the scenario.
-      seed_key: key of (seed, scenario).
-      paths: path numbers, `[P]`.
-      step_hours: hours.
-      precision: of the market handed to the book; sampling is float64 always.
-
-    Returns:
-      (`Market` with leaves `[F, P, T]` in `precision`, `PathView` with leaves `[P, ...]`).
-    """
-
-    def one(path):
-        return sample_path(venue, today, scenario, path_key(seed_key, path), step_hours)
-
-    market, view = jax.vmap(one, out_axes=(1, 0))(paths)
-    return jax.tree.map(lambda x: x.astype(precision), market), view

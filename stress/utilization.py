@@ -187,22 +187,30 @@ def pool_path(
     zero = jnp.zeros((), dtype)
     first = PoolState(zero, zero, zero, jnp.asarray(model.reference_volatility, dtype) ** 2)
 
-    def step(state: PoolState, inputs: tuple[Array, Array, Array]) -> tuple[PoolState, PoolPath]:
+    def step(state: PoolState, inputs: tuple[Array, Array, Array]):
         z, market, index = inputs
-        state = pool_step(model, overlay, utilization, state, z, market, index * hours, hours)
-        return state, observe(state, utilization)
+        # What is collected is the state that came in: collecting the new one computes it twice.
+        after = pool_step(model, overlay, utilization, state, z, market, index * hours, hours)
+        return after, (state.log_wanted_supply, state.log_borrow)
 
     index = jnp.arange(normals.shape[0], dtype=dtype)
-    _, path = jax.lax.scan(step, first, (normals, market_return, index))
-    return jax.tree.map(lambda leaf: jnp.concatenate([zero[None], leaf]), path)
+    last, (supply, borrow) = jax.lax.scan(step, first, (normals, market_return, index))
+    return observe(
+        jnp.append(supply, last.log_wanted_supply),
+        jnp.append(borrow, last.log_borrow),
+        utilization,
+    )
 
 
-def observe(state: PoolState, initial_utilization: Float[Array, ""]) -> PoolPath:
-    """Totals of one step: supply cannot fall below borrow, the difference is queued."""
-    floor = state.log_borrow + jnp.log(initial_utilization)
-    log_supply = jnp.maximum(state.log_wanted_supply, floor)
-    queued = jnp.exp(log_supply) - jnp.exp(state.log_wanted_supply)
-    return PoolPath(log_supply, state.log_borrow, queued)
+def observe(
+    log_wanted_supply: Float[Array, "*t"],
+    log_borrow: Float[Array, "*t"],
+    initial_utilization: Float[Array, ""],
+) -> PoolPath:
+    """Totals at each time: supply cannot fall below borrow, the difference is queued."""
+    log_supply = jnp.maximum(log_wanted_supply, log_borrow + jnp.log(initial_utilization))
+    queued = jnp.exp(log_supply) - jnp.exp(log_wanted_supply)
+    return PoolPath(log_supply, log_borrow, queued)
 
 
 def constant_pool(steps: int, dtype: DTypeLike | None = None) -> PoolPath:

@@ -99,14 +99,14 @@ def _finish(plan, totals, tails, folder: Path, started: float, threads: int):
     """Writes dataset, summary and manifest; summary.json last, it marks a finished run."""
     from stress.attributes import attributes
     from stress.dataset import as_json, build_dataset, save_dataset, summary
-    from stress.margin_state import margin_states
+    from stress.book import margin_accounts
+    from stress.margin_figures import book_venue, row_figures
     from stress.provenance import provenance
     from stress.store import write_atomically
 
     campaign = plan.campaign
-    now = margin_states(
-        campaign.book, campaign.venue, assumptions=dict(campaign.spec.assumptions)
-    )
+    rules = book_venue(campaign.book, campaign.venue, dict(campaign.spec.assumptions))
+    now = row_figures(campaign.book, rules, margin_accounts(campaign.book))
     facts = provenance(campaign, time.monotonic() - started, threads)
     results = build_dataset(plan, totals, tails, now, attributes(campaign, facts))
     save_dataset(results, folder)

@@ -1,0 +1,281 @@
+"""Campaign files: what is understood, what is refused, and in which words."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from campaign_cases import BOOK, CAMPAIGN, change, small_campaign, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stress.calibration_file import load_calibration
+from stress.campaign_schema import CampaignFile, ScenarioFile
+from stress.config import find, load_campaign
+from stress.errors import InputError
+from stress.files import config_dir
+
+EXAMPLE = """
+name: one-borrower
+venue: hyperliquid/2026-08-19
+book: book.json
+horizon: 7d
+step: 1h
+paths: 65536
+seed: 7
+precision: float64
+feedback: false
+scenarios:
+  base:
+    prices: {process: gbm, volatility: {HYPE: 1.2}, drift: {HYPE: 0.0}}
+    utilization: {process: constant, USDC: 0.64}
+    overlays: [{crash: {asset: all, size: -0.4, over: 2h, recovery: 0.3}}]
+estimator: {method: plain}
+assumptions: {min_borrow_offset: none}
+"""
+
+
+def refusal(folder: Path, *changes: tuple[str, Any]) -> InputError:
+    with pytest.raises(InputError) as refused:
+        small_campaign(folder, *changes)
+    assert "\n" not in str(refused.value)
+    return refused.value
+
+
+def test_the_documented_example_is_understood(tmp_path: Path) -> None:
+    write(tmp_path, change(BOOK, "accounts", BOOK["accounts"][:1]), "book.json")
+    (tmp_path / "one.yaml").write_text(EXAMPLE)
+    campaign = load_campaign(tmp_path / "one.yaml")
+    assert campaign.steps == 168 and campaign.spec.paths == 65536
+    assert campaign.book.ids.tolist() == ["loop-hype"]
+    base = campaign.scenarios["base"]
+    assert base.prices.volatility == {"HYPE": 1.2}
+    assert base.utilization.__pydantic_extra__ == {"USDC": 0.64}
+    crash = base.overlays[0].crash
+    assert crash is not None and crash.over == 2.0 and crash.recovery_over == 0.0
+
+
+def test_a_book_inline_or_in_a_file_is_the_same_campaign(tmp_path: Path) -> None:
+    write(tmp_path, BOOK, "book.json")
+    named = small_campaign(tmp_path, ("book", "book.json"))
+    assert named.digest == small_campaign(tmp_path).digest
+    assert named.book.digest == small_campaign(tmp_path).book.digest
+
+
+def test_digest_follows_what_changes_results(tmp_path: Path) -> None:
+    plain = small_campaign(tmp_path).digest
+    assert small_campaign(tmp_path, ("description", "words")).digest == plain
+    for path, value in [
+        ("paths", 5001),
+        ("seed", 12),
+        ("step", "2h"),
+        ("precision", "float32"),
+        ("venue", "hyperliquid/2026-06-23"),
+        ("scenarios.crash.prices.volatility.default", 1.01),
+        ("book.accounts.0.balances.USDC", -5001.0),
+        ("assumptions", {"min_borrow_offset": "none"}),
+    ]:
+        assert small_campaign(tmp_path, (path, value)).digest != plain, path
+
+
+def test_digest_follows_calibration_files(tmp_path: Path) -> None:
+    text = (config_dir() / "calibration" / "prices.yaml").read_text()
+    prices = {"process": "gbm", "calibration": "mine.yaml"}
+    (tmp_path / "mine.yaml").write_text(text)
+    first = small_campaign(tmp_path, ("scenarios.run.prices", prices)).digest
+    (tmp_path / "mine.yaml").write_text(text.replace("value: 1.4993", "value: 1.5993"))
+    assert small_campaign(tmp_path, ("scenarios.run.prices", prices)).digest != first
+
+
+def test_the_file_beside_the_campaign_goes_first(tmp_path: Path, monkeypatch) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, volatility in ((here, 1.0), (there, 2.0)):
+        folder.mkdir()
+        write(folder, {"prices": {"process": "gbm", "volatility": {"HYPE": volatility}}}, "s.yaml")
+    write(there, change(CAMPAIGN, "scenarios", {"s": "s.yaml"}))
+    monkeypatch.chdir(here)
+    campaign = load_campaign(there / "campaign.yaml")
+    assert campaign.scenarios["s"].prices.volatility == {"HYPE": 2.0}
+    assert find("s.yaml", tmp_path, "scenarios", None, "") == Path("s.yaml")  # then where one stands
+
+
+def test_shipped_names() -> None:
+    campaign = load_campaign("campaigns/baseline")
+    assert list(campaign.scenarios) == ["calm", "correlated_crash", "utilization_spike"]
+    assert len(campaign.book.ids) == 2000 and campaign.steps == 168
+
+
+def test_settings_change_what_the_file_says(tmp_path: Path) -> None:
+    write(tmp_path)
+    changes = [
+        "paths=64",
+        "scenarios.crash.prices.volatility={BTC: 0.5, HYPE: 0.6}",
+        "assumptions.min_borrow_offset=none",
+        "horizon=2d",
+        "paths=128",
+        "description=2026-01-02 and = more",
+    ]
+    campaign = load_campaign(tmp_path / "campaign.yaml", changes)
+    assert campaign.spec.paths == 128 and campaign.steps == 48
+    assert campaign.spec.assumptions == {"min_borrow_offset": "none"}
+    assert campaign.scenarios["crash"].prices.volatility == {"BTC": 0.5, "HYPE": 0.6}
+    assert campaign.spec.description == "2026-01-02 and = more"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["paths", "=3", "a..b=1", "a.=1", "paths.x=1", "name=[", "name=*a", "step=2026-99-99", "x=<<: 1"],
+)
+def test_settings_that_cannot_be_applied(tmp_path: Path, setting: str) -> None:
+    write(tmp_path)
+    with pytest.raises(InputError) as refused:
+        load_campaign(tmp_path / "campaign.yaml", [setting])
+    assert refused.value.file == "--set" and "\n" not in str(refused.value)
+
+
+@settings(max_examples=40)
+@given(st.text(max_size=12))
+def test_no_setting_ends_in_anything_but_a_sentence(tmp_path_factory, text: str) -> None:
+    folder = tmp_path_factory.mktemp("settings")
+    write(folder)
+    try:
+        load_campaign(folder / "campaign.yaml", [f"description={text}"])
+    except InputError as error:
+        assert "\n" not in str(error)
+
+
+PRICES, OVERLAYS = "scenarios.run.prices", "scenarios.run.overlays"
+FAULTS = [
+    ("horizonn", 1, "horizonn", "unknown key", "did you mean horizon"),
+    (f"{PRICES}.vol", 1, f"{PRICES}.vol", "unknown key", "volatility"),
+    (f"{PRICES}.process", "heston", f"{PRICES}.process", "'heston'", "gbm"),
+    (f"{PRICES}.volatility.HYPE", float("nan"), f"{PRICES}.volatility.HYPE", "nan", "finite"),
+    (f"{PRICES}.volatility.HYPE", "1.2", f"{PRICES}.volatility.HYPE", "'1.2'", "number"),
+    (f"{PRICES}.volatility.HYPE", True, f"{PRICES}.volatility.HYPE", "True", "number"),
+    (f"{PRICES}.volatility.HYPE", -1, f"{PRICES}.volatility.HYPE", "-1", "equal to 0"),
+    (f"{PRICES}.regime", "odd", f"{PRICES}.regime", "'odd'", "calm"),
+    (f"{PRICES}.degrees_of_freedom", 2, f"{PRICES}.degrees_of_freedom", "2", "greater than 2"),
+    (f"{PRICES}.correlation", 1.5, f"{PRICES}.correlation", "1.5", "equal to 1"),
+    (f"{PRICES}.correlation", "high", f"{PRICES}.correlation", "'high'", "number"),
+    (f"{PRICES}.correlation", {"assets": []}, f"{PRICES}.correlation.matrix", "nothing", "required"),
+    ("scenarios.run.utilization.USDC", 1.5, "scenarios.run.utilization.USDC", "1.5", "equal to 1"),
+    (
+        "scenarios.run.utilization.USDC",
+        {"inital": 0.5},
+        "scenarios.run.utilization.USDC.inital",
+        "unknown key",
+        "did you mean initial",
+    ),
+    ("scenarios.run.utilization.process", "walk", "scenarios.run.utilization.process", "'walk'", ""),
+    (OVERLAYS, [{}], f"{OVERLAYS}[0]", "none", "exactly one of crash"),
+    (
+        OVERLAYS,
+        [{"crash": {"size": -0.1}, "lender_run": {"share": 0.1}}],
+        f"{OVERLAYS}[0]",
+        "crash and lender_run",
+        "exactly one",
+    ),
+    (OVERLAYS, [{"crash": {"size": -1}}], f"{OVERLAYS}[0].crash.size", "-1", "greater than -1"),
+    (OVERLAYS, [{"crash": {"size": {"BTC": -2}}}], f"{OVERLAYS}[0].crash.size.BTC", "-2", "-1"),
+    (
+        OVERLAYS,
+        [{"crash": {"size": {"BTC": -0.2}, "asset": "BTC"}}],
+        f"{OVERLAYS}[0].crash.asset",
+        "'BTC'",
+        "no asset",
+    ),
+    (OVERLAYS, [{"crash": {"size": -0.1, "over": "2 hours"}}], f"{OVERLAYS}[0].crash.over", "", "7d"),
+    (OVERLAYS, [{"flood": {}}], f"{OVERLAYS}[0].flood", "unknown key", "borrower_surge"),
+    ("paths", 0, "paths", "0", "equal to 1"),
+    ("paths", 1000.0, "paths", "1000.0", "integer"),
+    ("paths", 1000.5, "paths", "1000.5", "integer"),
+    ("paths", "1000", "paths", "'1000'", "integer"),
+    ("paths", True, "paths", "True", "integer"),
+    ("paths", None, "paths", "null", "integer"),
+    ("seed", -1, "seed", "-1", "equal to 0"),
+    ("step", "5h", "step", "5 h for a horizon of 24 h", "divides"),
+    ("step", "48h", "step", "48 h", "divides"),
+    ("step", 0, "step", "0", "greater than 0"),
+    ("step", None, "step", "null", "duration"),
+    ("step", "0.0001s", "step", "steps", "at most"),
+    ("horizon", float("inf"), "horizon", "inf", "finite"),
+    ("horizon", "9999d", "horizon", "'9999d'", "8784"),
+    ("feedback", True, "feedback", "true", "not computed yet"),
+    ("precision", "float16", "precision", "'float16'", "float32"),
+    ("estimator", {"method": "sobol"}, "estimator.method", "'sobol'", "plain"),
+    ("name", "a/b", "name", "'a/b'", "letters"),
+    ("scenarios", {}, "scenarios", "no scenario", "one or more"),
+    ("scenarios", {"../x": "scenarios/calm"}, "scenarios.../x", "'../x'", "letters"),
+    ("scenarios.run", 5, "scenarios.run", "5", "a mapping of"),
+    ("scenarios.run", "nope.yaml", "scenarios.run", "'nope.yaml', no such file", "scenarios/calm"),
+    ("scenarios", ..., "scenarios", "nothing", "required"),
+    ("assumptions", {"min_borrow_offset": 3}, "assumptions.min_borrow_offset", "3", "true, false"),
+    ("venue", "hyperliquid/2026-01-01", "venue", "2026-01-01", "hyperliquid/2026-08-19"),
+    ("venue", "nope.yaml", "venue", "'nope.yaml'", "readable"),
+    ("book", "nope.json", "book", "'nope.json'", "readable"),
+    ("book", "books/nope", "book", "'books/nope'", "books/default"),
+    ("book", ".", "book", "'.'", ".json"),
+    ("book.accounts", [], "book.accounts", "an empty book", "at least one"),
+    ("book.accounts.0.supplied.HYPE", -1, "book.accounts[loop-hype].supplied.HYPE", "-1", ""),
+    ("book.accounts.3.positions.0.market", "HYP", "book.accounts[unified].positions[0].market", "", ""),
+    ("book.colour", "red", "book.colour", "unknown key", "accounts"),
+    (f"{PRICES}.calibration", "no.yaml", f"{PRICES}.calibration", "no such file", "calibration/prices"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value", "key", "found", "allowed"), FAULTS)
+def test_refusals_name_file_key_found_and_allowed(
+    tmp_path: Path, path: str, value: Any, key: str, found: str, allowed: str
+) -> None:
+    error = refusal(tmp_path, (path, value))
+    assert error.file == str(tmp_path / "campaign.yaml")
+    assert error.key == key
+    assert found in error.found and allowed in error.allowed
+
+
+def test_faults_of_named_files_are_told_with_their_own_names(tmp_path: Path) -> None:
+    write(tmp_path, {"prices": {"process": "gbm"}, "colour": 1}, "s.yaml")
+    assert refusal(tmp_path, ("scenarios.s", "s.yaml")).file == str(tmp_path / "s.yaml")
+    venue = {"venue": "x", "date": "2026-09-01", "extends": "hyperliquid/2026-08-19", "colour": 1}
+    write(tmp_path, venue, "v.yaml")
+    error = refusal(tmp_path, ("venue", "v.yaml"))
+    assert (error.file, error.key) == (str(tmp_path / "v.yaml"), "colour")
+    (tmp_path / "book.json").write_text('{"as_of": ')
+    error = refusal(tmp_path, ("book", "book.json"))
+    assert error.file == str(tmp_path / "book.json") and "truncated" in error.found
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\x00\x81", b"a: [", b"- 1\n", b"a: 1\na: 2\n"])
+def test_unreadable_campaigns(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "campaign.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as refused:
+        load_campaign(path)
+    assert refused.value.file == str(path)
+
+
+def test_a_folder_is_no_campaign(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="found a folder"):
+        load_campaign(tmp_path)
+
+
+def test_calibration_files_are_checked_where_they_are_read(tmp_path: Path) -> None:
+    write(tmp_path, {"a": {"b": {"value": 2}, "c": "x", "d": 1.5, "e": True}}, "fit.yaml")
+    fitted = load_calibration(tmp_path / "fit.yaml")
+    assert fitted.number("a.b") == 2.0 and fitted.number("a.d") == 1.5
+    assert fitted.at("a.c") == "x"
+    for key, where in (("a.x.y", "a.x"), ("a.c.y", "a.c.y"), ("a.c", "a.c"), ("a.e", "a.e")):
+        with pytest.raises(InputError) as refused:
+            fitted.number(key)
+        assert refused.value.key == where
+
+
+@pytest.mark.parametrize("kind", ["campaigns", "scenarios"])
+def test_shipped_files_say_nothing_that_is_not_understood(kind: str) -> None:
+    from stress.files import read_yaml
+
+    model = {"campaigns": CampaignFile, "scenarios": ScenarioFile}[kind]
+    files = sorted((config_dir() / kind).glob("*.yaml"))
+    assert files
+    for file in files:
+        model.model_validate(read_yaml(file))
