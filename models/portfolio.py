@@ -1,7 +1,6 @@
 """Margin ratio of an account, what it may borrow, and where it is liquidated.
 
-A standard, unified or isolated account is a portfolio account without credit: with C_liq = 0 the
-portfolio ratio exceeds its trigger exactly where MM > trigger * X. One account on one path.
+Standard, unified and isolated accounts have the ratio MM / X. One account on one path.
 """
 
 from collections.abc import Sequence
@@ -32,8 +31,9 @@ def requirements(
     """Numerator and denominator of the margin ratio for each quote token.
 
         b_q = max(0, MM_q - X_q)
-        C_q = max(0, min(user_borrow_cap_q, credit / price_q) - sum_{p != q} b_p price_p / price_q)
-        ratio_q = (MM_q + b_q) / (X_q + b_q + C_q)
+        C_q = max(0, min(user_borrow_cap_q, (credit - sum_{p != q} b_p price_p) / price_q))
+        ratio_q = (MM_q + b_q) / (X_q + b_q + C_q)      portfolio account
+        ratio_q = MM_q / X_q                            other accounts
 
     The credit that the shortfall of another quote token takes is not counted twice; the venue
     does not publish how it treats two shortfalls, with one it is the recorded formula. An additive
@@ -57,21 +57,25 @@ def requirements(
       2026-09-08 (residual 1e-8).
     """
     quotes = range(len(venue.quotes))
+    if not account.portfolio:
+        nothing = jnp.zeros_like(state.collateral_value)
+        return tuple(
+            Requirement(required=state.maintenance[q], available=state.equity[q], borrow=nothing)
+            for q in quotes
+        )
     borrow = [jnp.maximum(state.maintenance[q] - state.equity[q], 0) for q in quotes]
     result = []
     for q in quotes:
-        required = state.maintenance[q] + borrow[q]
-        available = state.equity[q] + borrow[q]
-        if account.portfolio:
-            owes = state.equity[q] < 0
-            if len(loans):
-                owes = owes | (loans[q] > 0)
-            price = market.quote_price[q]  # the offset is in USDC
-            floor = jnp.where(owes, venue.assumptions.borrow_offset_floor / price, 0)
-            exposed = owes | (state.maintenance[q] > 0)
-            offset = jnp.where(exposed, venue.assumptions.borrow_offset_additive / price, 0)
-            required = jnp.maximum(required, floor) + offset
-            available = available + liquidation_credit(venue, market, state, borrow, q)
+        owes = state.equity[q] < 0
+        if len(loans):
+            owes = owes | (loans[q] > 0)
+        exposed = owes | (state.maintenance[q] > 0)
+        price = market.quote_price[q]
+        floor = jnp.where(owes, venue.assumptions.borrow_offset_floor / price, 0)
+        offset = jnp.where(exposed, venue.assumptions.borrow_offset_additive / price, 0)
+        required = jnp.maximum(state.maintenance[q] + borrow[q], floor) + offset
+        credit = liquidation_credit(venue, market, state, borrow, q)
+        available = state.equity[q] + borrow[q] + credit
         result.append(Requirement(required=required, available=available, borrow=borrow[q]))
     return tuple(result)
 
@@ -80,13 +84,11 @@ def liquidation_credit(
     venue: Venue, market: Market, state: MarginState, borrow: Sequence[Scalar], q: int
 ) -> Scalar:
     """Credit C_liq that collateral gives in quote token `q`, quote units (see `requirements`)."""
-    credit = jnp.minimum(
-        venue.lending.user_borrow_cap[q], state.partial_credit / market.quote_price[q]
-    )
+    credit = state.partial_credit / market.quote_price[q]
     for p in range(len(venue.quotes)):
         if p != q:
             credit = credit - borrow[p] * (market.quote_price[p] / market.quote_price[q])
-    return jnp.maximum(credit, 0)
+    return jnp.maximum(jnp.minimum(venue.lending.user_borrow_cap[q], credit), 0)
 
 
 def trigger(venue: Venue, account: Account) -> Scalar:
@@ -110,14 +112,11 @@ def margin_ratio(requirements: Sequence[Requirement]) -> Scalar:
     Source:
       Hyperliquid docs, "Portfolio margin", read 2026-08-22.
     """
-    ratios = [
-        jnp.where(
-            r.required > 0,
-            jnp.where(r.available > 0, r.required / jnp.where(r.available > 0, r.available, 1), jnp.inf),
-            r.required * 0,
-        )
-        for r in requirements
-    ]
+    ratios = []
+    for r in requirements:
+        funded = r.available > 0
+        ratio = jnp.where(funded, r.required / jnp.where(funded, r.available, 1), jnp.inf)
+        ratios.append(jnp.where(r.required > 0, ratio, r.required * 0))
     result = ratios[0]
     for ratio in ratios[1:]:
         result = jnp.maximum(result, ratio)
@@ -142,24 +141,31 @@ def excess(venue: Venue, account: Account, requirements: Sequence[Requirement]) 
 def available_after_maintenance(
     venue: Venue, market: Market, state: MarginState
 ) -> tuple[Scalar, ...]:
-    """X + C_liq - MM per quote token, quote units; may be negative.
+    """What an account could still lose or take out before maintenance is missing: X + C_liq - MM.
 
-    A token without equity of its own shows what collateral and the other tokens' surplus would
-    lend in it: the venue reports the same money in every quote token, divided by its price.
+    Args:
+      venue: the rule book.
+      market: prices of one path at one time.
+      state: the account's `margin_state`.
+
+    Returns:
+      Quote units per quote token; may be negative. A token the account does not hold shows what
+      collateral would lend in it after the other tokens' shortfall.
+
+    Errors:
+      Raises nothing; NaN in gives NaN out.
 
     Source:
-      Recorded account of 2026-09-08 (USDC and USDT0, residual 1e-8).
+      Recorded account of 2026-09-08 (USDC and USDT0, residual 2e-6 USDC).
     """
     quotes = range(len(venue.quotes))
-    worth = [(state.equity[q] - state.maintenance[q]) * market.quote_price[q] for q in quotes]
-    total = sum(worth[1:], worth[0])
-    result = []
-    for q in quotes:
-        credit = jnp.minimum(
-            venue.lending.user_borrow_cap[q] * market.quote_price[q], state.partial_credit
-        )
-        result.append((total + credit) / market.quote_price[q])
-    return tuple(result)
+    borrow = [jnp.maximum(state.maintenance[q] - state.equity[q], 0) for q in quotes]
+    return tuple(
+        state.equity[q]
+        + liquidation_credit(venue, market, state, borrow, q)
+        - state.maintenance[q]
+        for q in quotes
+    )
 
 
 def desired_loan(venue: Venue, market: Market, state: MarginState, q: int) -> Scalar:

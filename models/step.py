@@ -190,7 +190,15 @@ def _thresholds(
         credit = liquidation_credit(venue, market, state, borrow, q) if account.portfolio else 0
         floor = venue.liquidation.backstop_fraction * state.maintenance[q]
         short = (floor - state.equity[q] - credit) * market.quote_price[q]
+        if account.portfolio and len(venue.quotes) > 1:  # no backstop without positions, only debt
+            short = jnp.where(state.maintenance[q] > 0, short, -jnp.inf)
         worst = jnp.maximum(worst, short)
+    if account.portfolio and len(venue.quotes) > 1:
+        owed = [b * market.quote_price[q] for q, b in enumerate(borrow)]
+        for q in range(len(venue.quotes)):
+            left = state.full_credit - sum(owed[:q] + owed[q + 1 :], 0.0)
+            debt = -state.equity[q] * market.quote_price[q]
+            worst = jnp.maximum(worst, debt - jnp.maximum(left, 0))
     return (worst,)
 
 

@@ -304,6 +304,12 @@ def summary(results: xr.Dataset) -> dict[str, Any]:
             for a, account in enumerate(results["account"].values):
                 labels = {"scenario": str(scenario), "account": str(account)}
                 rows.append(row(metric, values[a], **labels) | extra)
+        shortfall = results["account_expected_shortfall_contribution"]
+        extra = {"unit": "USDC", "definition": shortfall.attrs["definition"]} | common
+        for a, account in enumerate(results["account"].values):
+            labels = {"scenario": str(scenario), "account": str(account)}
+            values = (shortfall.values[s, a], np.nan, np.nan, np.nan)
+            rows.append(row("account.expected_shortfall_contribution", values, **labels) | extra)
     counts = results["status_count"].sum("scenario").values
     return {"metrics": rows, "status": dict(zip(status.NAMES, map(int, counts), strict=True))}
 

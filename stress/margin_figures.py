@@ -13,6 +13,7 @@ import numpy as np
 
 from models.account import Account, Market, margin_state
 from models.portfolio import (
+    available_after_maintenance,
     desired_loan,
     idle_balance,
     liquidation_credit,
@@ -130,14 +131,12 @@ def _row(venue: Venue, account: Account, market: Market) -> dict[str, jax.Array]
         loans = tuple(jnp.maximum(-x, 0) for x in state.equity)
     needs = requirements(venue, account, market, state, loans)
     borrow = tuple(need.borrow for need in needs)
+    credit = idle = [zero] * len(quotes)
     if account.portfolio:
         credit = [liquidation_credit(venue, market, state, borrow, q) for q in quotes]
         idle = [idle_balance(state, q) for q in quotes]
-        ratio = margin_ratio(needs)
-    else:
-        credit = idle = [zero] * len(quotes)
-        ratio = _plain_ratio(state.maintenance, state.equity)
-    available = [state.equity[q] + credit[q] - state.maintenance[q] for q in quotes]
+    ratio = margin_ratio(needs)
+    available = available_after_maintenance(venue, market, state)
     cap = venue.lending.user_borrow_cap[0] * market.quote_price[0]
     held = np.array(account.markets, int)
     liquidation = jax.vmap(liquidation_price)(
@@ -167,15 +166,6 @@ def _row(venue: Venue, account: Account, market: Market) -> dict[str, jax.Array]
         "status": _status(venue, account, market),
         "liquidation": liquidation,  # of the account's markets alone
     }
-
-
-def _plain_ratio(maintenance, equity) -> jax.Array:
-    """Maintenance over equity, the greatest over quote tokens; +inf without equity."""
-    found = jnp.zeros_like(equity[0])
-    for need, held in zip(maintenance, equity, strict=True):
-        ratio = jnp.where(held > 0, need / jnp.where(held > 0, held, 1), jnp.inf)
-        found = jnp.maximum(found, jnp.where(need > 0, ratio, 0))
-    return found
 
 
 def _status(venue: Venue, account: Account, market: Market) -> jax.Array:

@@ -8,9 +8,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from stress.book import margin_accounts
 from stress.campaign import Plan, plan, run_blocks, tail_contributions
 from stress.config import Campaign, load_campaign
-from stress.margin_state import AccountMargin, margin_states
+from stress.margin_figures import RowFigures, book_venue, row_figures
 from stress.totals import Totals
 
 Document = dict[str, Any]
@@ -161,6 +162,8 @@ def small_tails() -> dict[str, Any]:
 
 
 @functools.cache
-def small_margins() -> list[AccountMargin]:
+def small_figures() -> RowFigures:
+    """Its margin figures now."""
     campaign = small_plan().campaign
-    return margin_states(campaign.book, campaign.venue)
+    rules = book_venue(campaign.book, campaign.venue, {})
+    return row_figures(campaign.book, rules, margin_accounts(campaign.book))

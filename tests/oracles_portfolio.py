@@ -71,7 +71,7 @@ def portfolio_state(account: Record, prices: Record, rules: Record) -> dict[str,
     """State of a portfolio account, per quote and as a whole.
 
     For quote q the credit is what the other quotes' hypothetical borrows leave,
-    C_q = max(0, C - sum of b_q' * price_q'), for the liquidation credit (itself at most the user
+    C_q = max(0, C - sum of b_q' * price_q'), for the liquidation credit (then at most the user
     borrow cap of q) and for the full-takeover credit (no borrow cap: section 6 names none).
     A quote without equity and without requirement has ratio 0.
 
@@ -89,7 +89,7 @@ def portfolio_state(account: Record, prices: Record, rules: Record) -> dict[str,
         price = prices["borrow"][quote]
         others = sum(gap for q, gap in gaps.items() if q != quote)
         cap = rules["user_borrow_cap"].get(quote, math.inf) * price
-        credit = max(0.0, min(cap, liq_credit) - others)
+        credit = max(0.0, min(cap, liq_credit - others))
         full = max(0.0, full_credit - others)
         borrowed = max(0.0, e["R"] - e["X"])
         idle = e["X"] == 0 and e["MM"] == 0
