@@ -135,9 +135,7 @@ def margin_state(
     )
 
 
-def _balance(
-    account: Account, market: Market, accrued: Sequence[Scalar], q: int
-) -> Scalar:
+def _balance(account: Account, market: Market, accrued: Sequence[Scalar], q: int) -> Scalar:
     """Net cash with its interest, quote units.
 
     Without positions the loan is the balance itself, so it follows the reserve's index; with

@@ -18,7 +18,9 @@ GREATEST_SCALE = 1e6  # prices beyond a million times today's count as never
 HALVINGS = 80  # of a bracket: below 1e-15 relative
 
 
-def scaled(market: Market, marks: Float[Array, "M"], tokens: Float[Array, "C"], s: Scalar) -> Market:
+def scaled(
+    market: Market, marks: Float[Array, "M"], tokens: Float[Array, "C"], s: Scalar
+) -> Market:
     """The market with the marked coins' prices times `s`; masks are 0 or 1."""
     return dataclasses.replace(
         market,
@@ -76,9 +78,7 @@ def critical_scales(
         return jax.lax.fori_loop(0, HALVINGS, halve, (healthy, liquidatable))[1]
 
     one = jnp.ones_like(account.shared_margin)
-    top = jax.lax.while_loop(
-        lambda s: ~beyond(s) & (s < GREATEST_SCALE), lambda s: s * 2, one * 2
-    )
+    top = jax.lax.while_loop(lambda s: ~beyond(s) & (s < GREATEST_SCALE), lambda s: s * 2, one * 2)
     lower = jnp.where(beyond(one * 0), bisect(one, one * 0), jnp.nan)
     upper = jnp.where(beyond(top), bisect(one, top), jnp.nan)
     now = beyond(one)

@@ -161,9 +161,7 @@ def available_after_maintenance(
     quotes = range(len(venue.quotes))
     borrow = [jnp.maximum(state.maintenance[q] - state.equity[q], 0) for q in quotes]
     return tuple(
-        state.equity[q]
-        + liquidation_credit(venue, market, state, borrow, q)
-        - state.maintenance[q]
+        state.equity[q] + liquidation_credit(venue, market, state, borrow, q) - state.maintenance[q]
         for q in quotes
     )
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+
 from models.account import Account, MarginState, Market, Scalar, margin_state
 from models.portfolio import (
     Requirement,

@@ -33,7 +33,9 @@ class Lending:
 class LiquidationRules:
     """Who is liquidated, when and in which portions."""
 
-    portfolio_trigger: Float[Array, ""]  # 1, a portfolio or unified ratio above this is liquidatable
+    portfolio_trigger: Float[
+        Array, ""
+    ]  # 1, a portfolio or unified ratio above this is liquidatable
     cross_trigger: Float[Array, ""]  # 1, maintenance / equity above this (standard, isolated)
     backstop_fraction: Float[Array, ""]  # 1, of maintenance; equity below it goes to the backstop
     partial_notional: Float[Array, ""]  # USDC, positions above it are first liquidated in part

@@ -108,11 +108,12 @@ def head(results: xr.Dataset) -> dict[str, str]:
     def hours(key: str) -> str:
         return units.hours(float(selection.attribute(results, key, float("nan"))))
 
+    venue, date = of("venue"), of("venue_date")
     return {
         "title": of("title") or of("campaign") or "Stress report",
         "description": of("description"),
         "campaign": of("campaign"),
-        "venue": " ".join(x for x in (of("venue"), of("venue_date")) if x),
+        "venue": venue if date in venue else f"{venue} {date}",
         "book": of("book"),
         "book_as_of": units.moment(of("book_as_of")),
         "horizon": hours("horizon_hours"),

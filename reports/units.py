@@ -54,8 +54,10 @@ def percent(value: float, digits: int = 3) -> str:
     if size < 1:
         rounds_up = round(size, fewer) >= 1
         text = significant(math.copysign(1, value) if rounds_up else 100 * value, fewer + rounds_up)
-    if 0.999 < value < 1 and text.startswith("100"):
-        text = ">99.9"
+    if 0.999 < value < 1:  # what is missing to certainty is the figure: two digits of it
+        missing = math.floor(math.log10(100 * (1 - value)))
+        text = f"{100 * value:.{min(1 - missing, 8)}f}"
+        text = ">99.99999" if text.startswith("100") else text
     return f"{text}{SPACE}%"
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from models.venue import Venue
 from stress.book import Book
-from stress.campaign_schema import BorrowerSurge, CorrelationMatrix, LenderRun, ScenarioFile
 from stress.calibration_file import Calibration
+from stress.campaign_schema import BorrowerSurge, CorrelationMatrix, LenderRun, ScenarioFile
 from stress.config import Campaign, calibration, scenario_prefix
 from stress.errors import InputError
 from stress.files import suggest, validate
@@ -117,7 +117,9 @@ def _check_assets(
     for where, names in given.items():
         for name in names:
             if name not in known and (name != "default" or not where.endswith(("ity", "drift"))):
-                raise InputError(place, f"{key}{where}", f"the asset {name!r}", suggest(name, known))
+                raise InputError(
+                    place, f"{key}{where}", f"the asset {name!r}", suggest(name, known)
+                )
 
 
 def _process(spec: ScenarioFile, assets: Sequence[str], place: str, key: str):
@@ -172,7 +174,10 @@ def _correlation(
     if given is None and fitted:
         regime = {"typical": "full", "overall": "full"}.get(spec.prices.regime, spec.prices.regime)
         place, key = fitted.file, f"correlation.common.{regime}"
-        block = {"assets": fitted.at("correlation.common.assets"), "matrix": fitted.at(f"{key}.value")}
+        block = {
+            "assets": fitted.at("correlation.common.assets"),
+            "matrix": fitted.at(f"{key}.value"),
+        }
         given = validate(CorrelationMatrix, block, f"{place}: {key}")
     if given is None:
         if len(assets) > 1:
@@ -195,7 +200,9 @@ def _named(
     try:
         whole = np.array(given.matrix, dtype=float)
     except ValueError:
-        raise InputError(place, f"{key}.matrix", "rows of unequal length", "a square matrix") from None
+        raise InputError(
+            place, f"{key}.matrix", "rows of unequal length", "a square matrix"
+        ) from None
     if whole.shape != (len(given.assets),) * 2:
         found = f"shape {whole.shape} for {len(given.assets)} assets"
         raise InputError(place, f"{key}.matrix", found, "one row and one column per asset")
@@ -228,9 +235,7 @@ def _overlay(
             size = sizes.get(asset, 0.0) if sizes else float(fall.size)  # type: ignore[arg-type]
             if named and asset not in named:
                 continue
-            total[:, j] += crash(
-                grid, size, fall.at, fall.over, fall.recovery, fall.recovery_over
-            )
+            total[:, j] += crash(grid, size, fall.at, fall.over, fall.recovery, fall.recovery_over)
     return jnp.asarray(total)
 
 
@@ -258,7 +263,7 @@ def _pools(
             start = float(today.borrowed[q]) / supplied if supplied > 0 else 0.0
         borrowed.append(start * supplied)
         model = None
-        if fitted and 0 < start:
+        if fitted and start > 0:
             long_run = None if entry is None or isinstance(entry, float | int) else entry.long_run
             level = long_run or initial or fitted.number("venue_levels.long_run_utilization")
             model = _model(fitted, level, float(inputs.venue.lending.kink[q]), supplied)
@@ -332,7 +337,9 @@ def _reserve(book: Book, venue: VenueBook, quote: str, file: object) -> tuple[fl
         if quote in tokens:
             facts = tokens[quote]
             return float(facts["supplied"].value), float(facts["borrowed"].value)
-    raise InputError(file, f"book.reserves.{quote}", "nothing", "supplied and borrowed of the reserve")
+    raise InputError(
+        file, f"book.reserves.{quote}", "nothing", "supplied and borrowed of the reserve"
+    )
 
 
 def _underlying(venue: VenueBook, token: str) -> str:

@@ -20,14 +20,17 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-book_app = typer.Typer(help="Books: import recorded answers, synthesise, show.", no_args_is_help=True)
+book_app = typer.Typer(
+    help="Books: import recorded answers, synthesise, show.", no_args_is_help=True
+)
 venue_app = typer.Typer(help="The dated rule books.", no_args_is_help=True)
 app.add_typer(book_app, name="book")
 app.add_typer(venue_app, name="venue")
 
 Format = Annotated[str, typer.Option("--format", help="table or json", metavar="table|json")]
 Setting = Annotated[
-    list[str] | None, typer.Option("--set", help="key.path=value, may be repeated", metavar="KEY=VALUE")
+    list[str] | None,
+    typer.Option("--set", help="key.path=value, may be repeated", metavar="KEY=VALUE"),
 ]
 
 

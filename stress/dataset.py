@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from models import status
+from stress.aggregate import RATIO_BINS, RATIO_STEP
 from stress.book import Book, group_names, margin_accounts
 from stress.campaign import Plan
 from stress.estimate import (
@@ -19,7 +20,6 @@ from stress.estimate import (
 )
 from stress.margin_figures import RowFigures
 from stress.metrics import ACCOUNT_METRICS, MEASURES, METRICS, account_estimates, failed_paths
-from stress.aggregate import RATIO_BINS, RATIO_STEP
 from stress.totals import UTILIZATION_BINS, Totals
 
 STATISTICS = ("value", "standard_error", "low", "high")
@@ -203,10 +203,16 @@ def _pool(plan: Plan, totals: Totals) -> Variables:
     flat = histogram_quantile(counts.reshape(-1, bins).T, edges, QUANTILES)
     used = np.minimum(np.moveaxis(flat.reshape(len(QUANTILES), times, quotes), 0, -1), 1.0)
     used = np.moveaxis(used, 1, 0)
-    kink, slope, base = (np.asarray(x)[:, None, None] for x in (lending.kink, lending.slope, lending.base_rate))
+    kink, slope, base = (
+        np.asarray(x)[:, None, None] for x in (lending.kink, lending.slope, lending.base_rate)
+    )
     rate = base + slope * np.maximum(used - kink, 0)
     moves = {
-        "price_return": ("log_return", "return over the horizon", "Simple return of the price from now to the horizon."),
+        "price_return": (
+            "log_return",
+            "return over the horizon",
+            "Simple return of the price from now to the horizon.",
+        ),
         "worst_price_return": (
             "worst_log_return",
             "worst return along the path",
@@ -225,7 +231,9 @@ def _pool(plan: Plan, totals: Totals) -> Variables:
         ),
     }  # fmt: skip
     for name, (source, label, definition) in moves.items():
-        values = np.expm1(np.quantile(totals.by_path[source], QUANTILES, axis=0, method="inverted_cdf"))
+        values = np.expm1(
+            np.quantile(totals.by_path[source], QUANTILES, axis=0, method="inverted_cdf")
+        )
         attrs = _attrs("1", label, f"Quantiles over paths. {definition}")
         result[name] = (("asset", "quantile"), values.T, attrs)
     return result
@@ -297,7 +305,9 @@ def summary(results: xr.Dataset) -> dict[str, Any]:
             shares = results["group_liquidation_probability"]
             labels = {"scenario": str(scenario), "group": str(group)}
             extra = {"unit": "1", "definition": shares.attrs["definition"]} | common
-            rows.append(row("group.liquidation_probability", shares.values[s, g, -1], **labels) | extra)
+            rows.append(
+                row("group.liquidation_probability", shares.values[s, g, -1], **labels) | extra
+            )
         for metric, (_, definition) in ACCOUNT_METRICS.items():
             values = results[metric.replace(".", "_")].values[s]
             extra = {"unit": "1", "definition": definition} | common
@@ -321,7 +331,9 @@ def save_dataset(results: xr.Dataset, folder: Path) -> None:
         for name, coordinate in results.coords.items()
         if coordinate.dtype.kind == "U"
     }
-    results.assign_coords(texts).to_zarr(folder / "results.zarr", mode="w", consolidated=False, zarr_format=3)
+    results.assign_coords(texts).to_zarr(
+        folder / "results.zarr", mode="w", consolidated=False, zarr_format=3
+    )
 
 
 def open_dataset(folder: Path) -> xr.Dataset:

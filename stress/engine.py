@@ -9,6 +9,7 @@ of a tile, `n` margin accounts, `U` accounts of the book, `T` times (0 = now).
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -47,23 +48,17 @@ class Rows:
 
 
 _over_accounts = {"in_axes": (None, -1, -1, None, None), "out_axes": -1}
-_step = jax.vmap(
-    jax.vmap(step, **_over_accounts), in_axes=(None, None, -2, -1, None), out_axes=-2
-)
+_step = jax.vmap(jax.vmap(step, **_over_accounts), in_axes=(None, None, -2, -1, None), out_axes=-2)
 _settle = jax.vmap(
     jax.vmap(settle, in_axes=(None, -1, -1, -1), out_axes=-1),
     in_axes=(None, None, -2, -2),
     out_axes=-2,
 )
 _start = jax.vmap(start, in_axes=-1, out_axes=-1)
-_reached = jax.vmap(
-    jax.vmap(reached, in_axes=-1, out_axes=-1), in_axes=(None, -2), out_axes=-2
-)
+_reached = jax.vmap(jax.vmap(reached, in_axes=-1, out_axes=-1), in_axes=(None, -2), out_axes=-2)
 
 
-def tile_rows(
-    venue: Venue, account: Account, equity: Float[Array, "n"], market: Market
-) -> Rows:
+def tile_rows(venue: Venue, account: Account, equity: Float[Array, "n"], market: Market) -> Rows:
     """Runs one tile of margin accounts of one structure along one tile of paths.
 
     Args:
@@ -103,7 +98,7 @@ def tile_rows(
 def _shown(account: Account, market: Market, at: Int[Array, "p n"]) -> Market:
     """The market each account sees at its own time index; fields it does not use are left out."""
 
-    def pick(series, wanted):
+    def pick(series, wanted) -> Any:  # a tuple: stacking would cut the fused loop in two
         unused = jnp.zeros(at.shape, series.dtype)
         return tuple(
             jnp.take_along_axis(series[i], at, axis=1) if i in wanted else unused
@@ -148,9 +143,7 @@ def tiles_of_paths(book: FrozenBook, market: Market) -> Market:
     return jax.tree.map(split, market)
 
 
-def owned(
-    book: FrozenBook, values: Float[Array, "p n"], combine: str
-) -> Float[Array, "p U"]:
+def owned(book: FrozenBook, values: Float[Array, "p n"], combine: str) -> Float[Array, "p U"]:
     """Values of margin accounts brought to their owners by `min`, `max` or `add`."""
     own = values[:, book.row]
     if book.isolated_row.shape[0] == 0:
@@ -172,7 +165,6 @@ def run_block(venue, book, market, valid, reduce):
     Returns:
       (sums added over tiles, per-path leaves `[P, ...]`).
     """
-
     times = market.quote_price.shape[-1]
 
     def reduced(shown, counted):

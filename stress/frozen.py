@@ -9,7 +9,14 @@ import numpy as np
 
 from models.account import Account
 from models.venue import Venue
-from stress.book import Book, MarginAccounts, group_names, margin_accounts, settle_index, used_quotes
+from stress.book import (
+    Book,
+    MarginAccounts,
+    group_names,
+    margin_accounts,
+    settle_index,
+    used_quotes,
+)
 from stress.engine import FrozenBook
 
 ACCOUNT_TILE = 512  # accounts of a tile at most; with 64 paths its state stays in the L2 cache

@@ -73,7 +73,9 @@ def _at(values: Callable[[Totals], np.ndarray], level: float) -> Callable[[Total
     return lambda totals: quantile(values(totals), level)
 
 
-def _shortfall(values: Callable[[Totals], np.ndarray], level: float) -> Callable[[Totals], Estimate]:
+def _shortfall(
+    values: Callable[[Totals], np.ndarray], level: float
+) -> Callable[[Totals], Estimate]:
     return lambda totals: expected_shortfall(values(totals), level)
 
 
@@ -86,7 +88,12 @@ def _money(name: str) -> list[Metric]:
     label, what = MEASURES[name]
     parts = (
         ("mean", f"Mean {label}", "Mean over paths.", _mean(_of(name))),
-        ("var_99", f"{label.capitalize()}, 1 path in 100", "99 % quantile over paths.", _at(_of(name), 0.99)),
+        (
+            "var_99",
+            f"{label.capitalize()}, 1 path in 100",
+            "99 % quantile over paths.",
+            _at(_of(name), 0.99),
+        ),
         (
             "es_99",
             f"{label.capitalize()}, mean of the worst 1 %",
@@ -192,9 +199,7 @@ def account_estimates(totals: Totals) -> dict[str, Estimate]:
     failed = failed_paths(totals)
     first = totals.counts["first"]
     result = {
-        "account.liquidation_probability": proportion(
-            first[:-1].sum(axis=0), totals.paths, failed
-        )
+        "account.liquidation_probability": proportion(first[:-1].sum(axis=0), totals.paths, failed)
     }
     for name, count in COUNT_OF.items():
         result[name] = proportion(totals.counts[count], totals.paths, failed)

@@ -70,7 +70,9 @@ BOOK: Document = {
         {"id": "lends", "mode": "lender", "group": "lender", "balances": {"USDC": 10000.0}},
     ],
 }
-CRASH: Document = {"crash": {"asset": "all", "size": -0.25, "at": "2h", "over": "4h", "recovery": 0.3}}
+CRASH: Document = {
+    "crash": {"asset": "all", "size": -0.25, "at": "2h", "over": "4h", "recovery": 0.3}
+}
 CAMPAIGN: Document = {
     "name": "small",
     "venue": VENUE,

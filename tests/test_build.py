@@ -17,9 +17,14 @@ from stress.market import Scenario, Today
 from stress.scenarios.gbm import Gbm
 from stress.scenarios.student_t import StudentT
 
-FITTED = YAML(typ="safe", pure=True).load((config_dir() / "calibration" / "prices.yaml").read_text())
+FITTED = YAML(typ="safe", pure=True).load(
+    (config_dir() / "calibration" / "prices.yaml").read_text()
+)
 RUN, CRASHED = "scenarios.run", "scenarios.crash"
-FLOWS = [{"lender_run": {"share": 0.2, "at": "2h", "over": "3h"}}, {"borrower_surge": {"share": 0.1}}]
+FLOWS = [
+    {"lender_run": {"share": 0.2, "at": "2h", "over": "3h"}},
+    {"borrower_surge": {"share": 0.1}},
+]
 
 
 def built(folder: Path, name: str, *changes: tuple[str, Any]) -> tuple[Scenario, Today]:
@@ -59,7 +64,9 @@ def test_given_figures() -> None:
     assert float(today.borrowed[0] / today.supplied[0]) == pytest.approx(0.64, rel=1e-15)
 
 
-@pytest.mark.parametrize(("regime", "matrix"), [("calm", "calm"), ("typical", "full"), ("stressed", "stressed")])
+@pytest.mark.parametrize(
+    ("regime", "matrix"), [("calm", "calm"), ("typical", "full"), ("stressed", "stressed")]
+)
 def test_fitted_figures(tmp_path: Path, regime: str, matrix: str) -> None:
     prices = {"process": "student_t", "calibration": "calibration/prices", "regime": regime}
     scenario, _ = built(tmp_path, "run", (f"{RUN}.prices", prices))
@@ -106,7 +113,9 @@ def test_an_empty_reserve_is_unused(tmp_path: Path) -> None:
     for name in ("run", "crash"):
         utilization = (f"scenarios.{name}.utilization", {"process": "jumps"})
         overlays = (f"scenarios.{name}.overlays", [])
-        scenario, today = built(tmp_path, name, ("book.reserves.USDC", empty), utilization, overlays)
+        scenario, today = built(
+            tmp_path, name, ("book.reserves.USDC", empty), utilization, overlays
+        )
         assert scenario.pools[0].model is None and float(today.borrowed[0]) == 0.0
 
 
@@ -127,7 +136,12 @@ def test_crashes_add_up_in_any_order(tmp_path: Path) -> None:
 
 
 def test_a_crash_of_named_assets(tmp_path: Path) -> None:
-    for asset, columns in (("HYPE", [1]), (["BTC"], [0]), (["BTC", "HYPE"], [0, 1]), ("all", [0, 1])):
+    for asset, columns in (
+        ("HYPE", [1]),
+        (["BTC"], [0]),
+        (["BTC", "HYPE"], [0, 1]),
+        ("all", [0, 1]),
+    ):
         overlay = {"crash": {"asset": asset, "size": -0.3}}
         path = np.asarray(built(tmp_path, "crash", (f"{CRASHED}.overlays", [overlay]))[0].overlay)
         fallen = np.flatnonzero(path[-1])
@@ -137,7 +151,10 @@ def test_a_crash_of_named_assets(tmp_path: Path) -> None:
 
 def test_scenarios_may_name_assets_that_the_book_does_not_hold(tmp_path: Path) -> None:
     size = {"BTC": -0.2, "ETH": -0.3}
-    changes = (f"{RUN}.overlays", [{"crash": {"size": size}}]), (f"{RUN}.prices.drift", {"SOL": 1.0})
+    changes = (
+        (f"{RUN}.overlays", [{"crash": {"size": size}}]),
+        (f"{RUN}.prices.drift", {"SOL": 1.0}),
+    )
     scenario, _ = built(tmp_path, "run", *changes)
     assert scenario.overlay[-1].tolist() == [pytest.approx(np.log(0.8)), 0.0]
     assert scenario.process.drift.tolist() == [0, 0]
@@ -171,7 +188,12 @@ REFUSALS = [
     ([(f"{RUN}.prices.correlation", 1.0)], "prices.correlation", "eigenvalue"),
     ([(f"{RUN}.prices.correlation", None)], "prices.correlation", "nothing"),
     (
-        [(f"{RUN}.prices.correlation", {"assets": ["BTC", "HYPE"], "matrix": [[1, 0.5], [0.4, 1]]})],
+        [
+            (
+                f"{RUN}.prices.correlation",
+                {"assets": ["BTC", "HYPE"], "matrix": [[1, 0.5], [0.4, 1]]},
+            )
+        ],
         "prices.correlation.matrix",
         "symmetric",
     ),
@@ -199,7 +221,11 @@ REFUSALS = [
         "overlays[0].borrower_surge.token",
         "'EURC'",
     ),
-    ([(f"{RUN}.overlays", [{"crash": {"asset": "BTX", "size": -0.1}}])], "overlays[0].crash.asset", "BTX"),
+    (
+        [(f"{RUN}.overlays", [{"crash": {"asset": "BTX", "size": -0.1}}])],
+        "overlays[0].crash.asset",
+        "BTX",
+    ),
     ([(f"{RUN}.overlays", [{"crash": {"size": {"BTX": -0.1}}}])], "overlays[0].crash.size", "BTX"),
     ([(f"{RUN}.overlays", [{"crash": {"size": {"ETH": -0.1}}}])], "overlays[0].crash.size", "ETH"),
 ]
@@ -247,7 +273,12 @@ CALIBRATIONS = [
     ("correlation", ..., "correlation", "nothing"),
     ("correlation.common.calm", ..., "correlation.common.calm", "nothing"),
     ("student_t.common", ..., "student_t.common", "nothing"),
-    ("student_t.common.degrees_of_freedom.value", 1.5, "student_t.common.degrees_of_freedom", "1.5"),
+    (
+        "student_t.common.degrees_of_freedom.value",
+        1.5,
+        "student_t.common.degrees_of_freedom",
+        "1.5",
+    ),
 ]
 
 

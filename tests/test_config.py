@@ -95,7 +95,9 @@ def test_the_file_beside_the_campaign_goes_first(tmp_path: Path, monkeypatch) ->
     monkeypatch.chdir(here)
     campaign = load_campaign(there / "campaign.yaml")
     assert campaign.scenarios["s"].prices.volatility == {"HYPE": 2.0}
-    assert find("s.yaml", tmp_path, "scenarios", None, "") == Path("s.yaml")  # then where one stands
+    assert find("s.yaml", tmp_path, "scenarios", None, "") == Path(
+        "s.yaml"
+    )  # then where one stands
 
 
 def test_shipped_names() -> None:
@@ -123,7 +125,17 @@ def test_settings_change_what_the_file_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "setting",
-    ["paths", "=3", "a..b=1", "a.=1", "paths.x=1", "name=[", "name=*a", "step=2026-99-99", "x=<<: 1"],
+    [
+        "paths",
+        "=3",
+        "a..b=1",
+        "a.=1",
+        "paths.x=1",
+        "name=[",
+        "name=*a",
+        "step=2026-99-99",
+        "x=<<: 1",
+    ],
 )
 def test_settings_that_cannot_be_applied(tmp_path: Path, setting: str) -> None:
     write(tmp_path)
@@ -244,7 +256,9 @@ def test_faults_of_named_files_are_told_with_their_own_names(tmp_path: Path) -> 
     assert error.file == str(tmp_path / "book.json") and "truncated" in error.found
 
 
-@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\x00\x81", b"a: [", b"- 1\n", b"a: 1\na: 2\n"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"\xff\xfe\x00\x81", b"a: [", b"- 1\n", b"a: 1\na: 2\n"]
+)
 def test_unreadable_campaigns(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "campaign.yaml"
     if content is not None:

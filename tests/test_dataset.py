@@ -109,7 +109,9 @@ def test_attributes(results: xr.Dataset) -> None:
 
 
 def test_probabilities_fit_together(results: xr.Dataset) -> None:
-    value = {name: results[name].sel(statistic="value") for name in DIMENSIONS if "probability" in name}
+    value = {
+        name: results[name].sel(statistic="value") for name in DIMENSIONS if "probability" in name
+    }
     for name in value:
         low, high = (results[name].sel(statistic=s) for s in ("low", "high"))
         assert ((low <= value[name]) & (value[name] <= high) & (low >= 0) & (high <= 1)).all()
@@ -131,14 +133,15 @@ def test_liquidation_times_are_of_those_liquidated(results: xr.Dataset) -> None:
     gone = results["account_liquidation_probability"].sel(statistic="value")
     times = results["account_liquidation_time"]
     assert (np.isnan(times) == (gone == 0)).all()
-    assert 0 < float(times.min()) and float(times.max()) <= 24
+    assert float(times.min()) > 0 and float(times.max()) <= 24
     first = small_totals()["crash"].counts["first"][:-1, 3]
     want = (first * np.arange(25)).sum() / first.sum()
     assert float(times.sel(scenario="crash", account="unified")) == pytest.approx(want)
 
 
 def test_quantiles_of_ratios_and_prices(results: xr.Dataset) -> None:
-    assert (results["account_pmr_horizon"].diff("quantile") >= 0).all()
+    ratios = results["account_pmr_horizon"].values  # infinite where equity is gone
+    assert (ratios[..., 1:] >= ratios[..., :-1]).all()
     ratio = results["account_pmr_horizon"].sel(scenario="crash", account="unified", quantile=0.5)
     assert float(ratio) > float(results["account_threshold"].sel(account="unified")) == 0.95
     assert float(results["account_threshold"].sel(account="standard")) == 1.0
@@ -155,7 +158,7 @@ def test_utilization_and_its_rate(results: xr.Dataset) -> None:
     np.testing.assert_allclose(results["borrow_rate"].sel(scenario="crash"), 0.05, rtol=1e-12)
     run = results["utilization"].sel(scenario="run", token="USDC")
     assert (run.isel(time=0) > 0.63).all() and (run.isel(time=0) < 0.64).all()
-    assert (run <= 1).all() and float(run.isel(time=-1).sel(quantile=0.99)) == 1.0
+    assert (run <= 1).all() and float(run.sel(time=8, quantile=0.99)) == 1.0
     rate = results["borrow_rate"].sel(scenario="run", token="USDC")
     np.testing.assert_allclose(rate, 0.05 + 4.75 * np.maximum(run - 0.8, 0), rtol=1e-9)
 
@@ -189,7 +192,9 @@ def test_the_book_now(results: xr.Dataset) -> None:
     assert float(results["account_debt"].sel(account="loop-btc")) == pytest.approx(3500)
     for name in ("equity", "debt", "notional"):
         whole = results[f"group_{name}"]
-        assert float(whole.sel(group="all")) == pytest.approx(float(whole.isel(group=slice(1, None)).sum()))
+        assert float(whole.sel(group="all")) == pytest.approx(
+            float(whole.isel(group=slice(1, None)).sum())
+        )
     assert results["group_accounts"].values.tolist() == [6, 2, 1, 2, 1]
 
 
@@ -233,4 +238,4 @@ def test_json_has_no_nan() -> None:
 def test_the_report_is_made_of_it(results: xr.Dataset, folder: Path, tmp_path: Path) -> None:
     page = write_report(open_dataset(folder), tmp_path / "report.html").read_text()
     assert "small" in page and "crash" in page and "A run on the pool." in page
-    assert "src=\"http" not in page and "href=\"http" not in page.split("<footer")[0]
+    assert 'src="http' not in page and 'href="http' not in page.split("<footer")[0]

@@ -100,9 +100,7 @@ def outcomes(mark, used, free):
             "mode": spec["mode"],
             "cash": dict(spec["balances"]),
             "supplied": dict(spec.get("supplied", {})),
-            "positions": [
-                p for p in spec.get("positions", []) if p["margin"] == "cross"
-            ],
+            "positions": [p for p in spec.get("positions", []) if p["margin"] == "cross"],
         }
         played = oracles.simulate_path(account, path, rules, interest_needs_liquidity=False)
         worth = np.array([x.get("USDC", 0.0) for x in played["equity"]])

@@ -63,17 +63,13 @@ def test_refining_the_step_keeps_the_law() -> None:
     quarters = standard_normals(3, 16)
     hourly = quarters.reshape(PATHS, 4, 4, 2).sum(axis=2) / 2
     fine, coarse = sampled(model(), quarters, 0.25), sampled(model(), hourly, 1.0)
-    np.testing.assert_allclose(
-        fine.reshape(PATHS, 4, 4, 2).sum(axis=2), coarse, rtol=0, atol=1e-13
-    )
+    np.testing.assert_allclose(fine.reshape(PATHS, 4, 4, 2).sum(axis=2), coarse, rtol=0, atol=1e-13)
     assert max(map(abs, errors(fine.sum(axis=1), 4.0, RHO))) < 4
     assert max(map(abs, errors(fine.sum(axis=1), 16.0, RHO))) > 4
 
 
 def test_without_volatility_the_price_drifts() -> None:
-    still = gbm.Gbm(
-        volatility=jnp.zeros(2), drift=jnp.asarray(DRIFT), factor=jnp.eye(2)
-    )
+    still = gbm.Gbm(volatility=jnp.zeros(2), drift=jnp.asarray(DRIFT), factor=jnp.eye(2))
     returns = sampled(still, standard_normals(4, 1)[:3], 8760.0)
     np.testing.assert_allclose(returns[:, 0], np.tile(DRIFT, (3, 1)), rtol=1e-15)
 

@@ -2,9 +2,8 @@
 
 import json
 
-import pytest
-
 import oracles
+import pytest
 from oracles import (
     plain_account,
     plain_prices,

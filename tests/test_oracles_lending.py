@@ -3,9 +3,8 @@
 import json
 import math
 
-import pytest
-
 import oracles
+import pytest
 
 VENUE = 1e-9  # relative; the venue prints about ten digits
 

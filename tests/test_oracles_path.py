@@ -3,9 +3,8 @@
 import math
 from typing import Any
 
-import pytest
-
 import oracles
+import pytest
 from oracles import plain_account, plain_prices, plain_rules, simulate_path
 
 HOURS = 200

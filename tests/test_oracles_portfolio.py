@@ -2,11 +2,10 @@
 
 import math
 
+import oracles
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-import oracles
 from oracles import plain_account, plain_prices, plain_rules, portfolio_state
 
 VENUE = 1e-9  # relative; the venue prints about ten digits

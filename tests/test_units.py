@@ -32,7 +32,8 @@ def test_every_unit(amount: float, unit: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1", "1 hour", "h", "-1h", "1h30m", "1e3h", ".5h", "1 H", None, True, [], "nan", "٣h1"]
+    "text",
+    ["", "1", "1 hour", "h", "-1h", "1h30m", "1e3h", ".5h", "1 H", None, True, [], "nan", "٣h1"],
 )
 def test_what_is_no_duration(text: object) -> None:
     with pytest.raises(ValueError, match="duration"):

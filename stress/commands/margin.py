@@ -16,9 +16,7 @@ def margin_command(ref: str, venue: str | None, prices: list[str], format: str) 
 
     rules = load_venue(venue) if venue else None
     book = load_book(ref, venue=rules)
-    states = margin_states(
-        book, rules or load_venue(book.venue), prices=dict(map(_price, prices))
-    )
+    states = margin_states(book, rules or load_venue(book.venue), prices=dict(map(_price, prices)))
     if format == "json":
         print(json.dumps([finite(dataclasses.asdict(state)) for state in states], indent=1))
         return
@@ -33,7 +31,9 @@ def margin_command(ref: str, venue: str | None, prices: list[str], format: str) 
         )  # fmt: skip
     headings = ["account", "mode", "group", "equity", "loan", "notional", "ratio", "reported",
                 "available", "status"]  # fmt: skip
-    show_table(f"{book.name}, {book.as_of}, rules {(rules or load_venue(book.venue)).name}", headings, rows)
+    show_table(
+        f"{book.name}, {book.as_of}, rules {(rules or load_venue(book.venue)).name}", headings, rows
+    )
 
 
 def _price(text: str) -> tuple[str, float]:

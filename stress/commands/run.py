@@ -79,9 +79,7 @@ def _progress(console: Console, plan):
     @contextmanager
     def running():
         with bar:
-            task = bar.add_task(
-                spec.name, total=spec.paths * len(plan.scenarios), rate="compiling"
-            )
+            task = bar.add_task(spec.name, total=spec.paths * len(plan.scenarios), rate="compiling")
             begun = time.monotonic()
 
             def advance(blocks: int, paths: int) -> None:
@@ -98,8 +96,8 @@ def _progress(console: Console, plan):
 def _finish(plan, totals, tails, folder: Path, started: float, threads: int):
     """Writes dataset, summary and manifest; summary.json last, it marks a finished run."""
     from stress.attributes import attributes
-    from stress.dataset import as_json, build_dataset, save_dataset, summary
     from stress.book import margin_accounts
+    from stress.dataset import as_json, build_dataset, save_dataset, summary
     from stress.margin_figures import book_venue, row_figures
     from stress.provenance import provenance
     from stress.store import write_atomically

@@ -22,10 +22,16 @@ def show_command(ref: str, format: str) -> None:
             key: {**vars(c), "as_of": str(c.as_of), "value": plain(c.value)}
             for key, c in book.constants.items()
         }
-        print(json.dumps({"name": book.name, "date": str(book.date), "constants": constants}, indent=1))
+        print(
+            json.dumps(
+                {"name": book.name, "date": str(book.date), "constants": constants}, indent=1
+            )
+        )
         return
     rows = [[k, text(c.value), c.unit, c.source, str(c.as_of)] for k, c in book.constants.items()]
-    show_table(f"{book.name}: {book.description}", ["key", "value", "unit", "source", "as of"], rows)
+    show_table(
+        f"{book.name}: {book.description}", ["key", "value", "unit", "source", "as of"], rows
+    )
 
 
 def diff_command(before: str, after: str, format: str) -> None:
