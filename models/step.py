@@ -214,4 +214,5 @@ def _accrued(market: Market, passage: Passage, alive: Scalar) -> tuple[Scalar, .
 
 def _worth(market: Market, amounts) -> Scalar:
     """Quote amounts in USDC, one per quote token; 0 for none."""
-    return sum((a * market.quote_price[q] for q, a in enumerate(amounts)), 0.0)
+    worth = [a * market.quote_price[q] for q, a in enumerate(amounts)]
+    return sum(worth[1:], worth[0]) if worth else jnp.zeros_like(market.quote_price[0])

@@ -64,7 +64,6 @@ def reduce_tile(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"
     Returns:
       ((`Counts`, `AccountMoney`), `PathMoney`).
     """
-    paths = valid.shape[0]
     first = owned(book, rows.first, "min")
     index = jnp.where(jnp.isinf(first), times, first).astype(jnp.int32)
     gone = ~jnp.isinf(rows.first)

@@ -4,10 +4,10 @@ from stress.config import Campaign
 from stress.dataset import as_json
 
 NOTES = (
-    "Feedback is off: the book is frozen. Liquidations move neither prices nor the lending pool, and "
-    "an account keeps its positions until it is liquidated.",
-    "Events are observed on the time grid: a ratio that crosses its trigger and returns between two "
-    "times is not seen, which makes probabilities too low against continuous monitoring.",
+    "Feedback is off: the book is frozen. Liquidations move neither prices nor the lending pool, "
+    "and an account keeps its positions until it is liquidated.",
+    "Events are observed on the time grid: a ratio that crosses its trigger and returns between "
+    "two times is not seen, which makes probabilities too low against continuous monitoring.",
     "Utilization is a process of the whole reserve; loans and supplies of the book do not move it.",
     "Intervals are sampling errors of this model. They say nothing about the error of the model.",
     "Interest of an account with positions stops at its first liquidation.",

@@ -12,11 +12,12 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
 
 from stress.errors import InputError
-from stress.units import hours
+from stress.units import DURATION, hours
 from stress.validation import describe
 
 
@@ -27,11 +28,16 @@ def _duration(value: object) -> float:
         raise InputError("", "", describe(value), "a duration such as 7d, 1h, 30m, 3s") from None
 
 
-Hours = Annotated[
-    float,
-    BeforeValidator(_duration, json_schema_input_type=str | float),
-    Field(ge=0, allow_inf_nan=False, description="duration: 7d, 1h, 30m, 3s, or hours"),
-]
+# Last in every annotation of a duration: pydantic's own schema would show limits under its own names.
+IN_SCHEMA = WithJsonSchema(
+    {
+        "description": "duration: 7d, 1h, 30m, 3s, or hours",
+        "anyOf": [{"type": "string", "pattern": DURATION}, {"type": "number", "minimum": 0}],
+    }
+)
+Duration = Annotated[float, BeforeValidator(_duration), Field(allow_inf_nan=False)]
+Hours = Annotated[Duration, Field(ge=0), IN_SCHEMA]
+SomeHours = Annotated[Duration, Field(gt=0), IN_SCHEMA]
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Share = Annotated[Finite, Field(ge=0, le=1)]
 Correlation = Annotated[Finite, Field(ge=-1, le=1)]
@@ -140,7 +146,7 @@ class LenderRun(Part):
     token: str = "USDC"
     share: Annotated[Finite, Field(ge=0, lt=1)]
     at: Hours = 0.0
-    over: Annotated[Hours, Field(gt=0)] = 1.0
+    over: SomeHours = 1.0
 
 
 class BorrowerSurge(Part):
@@ -149,7 +155,7 @@ class BorrowerSurge(Part):
     token: str = "USDC"
     share: Annotated[Finite, Field(ge=0)]
     at: Hours = 0.0
-    over: Annotated[Hours, Field(gt=0)] = 1.0
+    over: SomeHours = 1.0
 
 
 class Overlay(Part):
@@ -180,7 +186,7 @@ class ScenarioFile(Part):
     description: str = ""
     origin: str = ""
     prices: Prices
-    utilization: Utilization = Utilization()
+    utilization: Utilization = Field(default_factory=lambda: Utilization.model_validate({}))
     funding: Funding = Funding()
     overlays: list[Overlay] = []
 
@@ -220,15 +226,15 @@ class CampaignFile(Part):
     description: str = ""
     venue: str
     book: str | dict[str, Any]
-    horizon: Annotated[Hours, Field(gt=0, le=24 * 366)] = 168.0
-    step: Annotated[Hours, Field(gt=0)] = 1.0
+    horizon: Annotated[SomeHours, Field(le=24 * 366), IN_SCHEMA] = 168.0
+    step: SomeHours = 1.0
     paths: Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)] = 16384
     seed: Annotated[int, Field(ge=0, le=2**63 - 1, strict=True)] = 0
     precision: Literal["float32", "float64"] = "float32"
     feedback: Annotated[Literal[False], BeforeValidator(_no_feedback)] = False
     block: Annotated[int, Field(ge=1, le=2**20, strict=True)] = 1024
     scenarios: Annotated[dict[Name, ScenarioFile | str], AfterValidator(_some)] = Field(
-        json_schema_extra={"minProperties": 1}
+        json_schema_extra={"minProperties": 1, "additionalProperties": False}
     )
     estimator: Estimator = Estimator()
     assumptions: dict[str, Switch] = {}

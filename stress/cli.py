@@ -1,7 +1,7 @@
 """The command `hyperstress`: what people type, and the exit codes.
 
-0 fine; 1 a check failed; 2 bad input; 3 the environment is unusable; 130 interrupted. Heavy packages
-are imported inside the commands, so that `--help` is quick.
+0 fine; 1 a check failed; 2 bad input; 3 the environment is unusable; 130 interrupted. Heavy
+packages are imported inside the commands, so that `--help` is quick.
 """
 
 import sys

@@ -177,8 +177,8 @@ def _account_tails(plan: Plan, totals: Totals, tails: Mapping[str, np.ndarray]) 
             _attrs(
                 "1",
                 "margin ratio at the horizon",
-                "Quantiles over paths of the margin ratio of the shared margin at the horizon, or at "
-                f"the first liquidation; from a histogram with bins of {RATIO_STEP}.",
+                "Quantiles over paths of the margin ratio of the shared margin at the horizon, or "
+                f"at the first liquidation; from a histogram with bins of {RATIO_STEP}.",
             ),
         ),
         "account_expected_shortfall_contribution": (

@@ -73,7 +73,7 @@ def tile_rows(venue: Venue, account: Account, equity: Float[Array, "n"], market:
     paths, times = market.quote_price.shape[-2:]
     fresh = _start(account)
     wide = jax.tree.map(
-        lambda x: jnp.broadcast_to(x[..., None, :], x.shape[:-1] + (paths, x.shape[-1])), fresh
+        lambda x: jnp.broadcast_to(x[..., None, :], (*x.shape[:-1], paths, x.shape[-1])), fresh
     )
 
     def body(passage: Passage, now):
@@ -126,7 +126,7 @@ def path_rows(venue: Venue, book: FrozenBook, market: Market) -> Rows:
         return jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1)
 
     parts = [
-        jax.tree.map(flat, jax.lax.map(lambda tile: tile_rows(venue, *tile, market), tiles))
+        jax.tree.map(flat, jax.lax.map(lambda t: tile_rows(venue, t[0], t[1], market), tiles))
         for tiles in zip(book.accounts, book.equity, strict=True)
     ]
     return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *parts)

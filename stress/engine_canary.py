@@ -68,7 +68,10 @@ def engine_canary(device: Any) -> Canary:
     with jax.default_device(device):
         got = outcome(case)
     want = {name: np.array(values) for name, values in case["expected"].items()}
-    passages, losses = ("first", "full"), ("loss",)
-    exact = compare("engine", *({k: part[k] for k in passages} for part in (got, want)), 0.0)
-    close = compare("engine", *({k: part[k] for k in losses} for part in (got, want)), TOLERANCE)
-    return close if exact.passed else exact
+
+    def judge(names: tuple[str, ...], tolerance: float) -> Canary:
+        found, right = ({name: part[name] for name in names} for part in (got, want))
+        return compare("engine", found, right, tolerance)
+
+    exact = judge(("first", "full"), 0.0)
+    return judge(("loss",), TOLERANCE) if exact.passed else exact

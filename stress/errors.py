@@ -6,7 +6,8 @@ class InputError(ValueError):
 
     Args:
       file: file or source the value came from, as the person named it.
-      key: path of the offending key, for instance `accounts[3].supplied.HYPE`; "" for the whole file.
+      key: path of the offending key, for instance `accounts[3].supplied.HYPE`; "" for the whole
+        file.
       found: what stands there.
       allowed: what may stand there.
     """

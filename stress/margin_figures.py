@@ -16,7 +16,6 @@ from models.portfolio import (
     available_after_maintenance,
     desired_loan,
     idle_balance,
-    liquidation_credit,
     liquidation_price,
     margin_ratio,
     requirements,
@@ -130,10 +129,8 @@ def _row(venue: Venue, account: Account, market: Market) -> dict[str, jax.Array]
     elif account.portfolio:
         loans = tuple(jnp.maximum(-x, 0) for x in state.equity)
     needs = requirements(venue, account, market, state, loans)
-    borrow = tuple(need.borrow for need in needs)
-    credit = idle = [zero] * len(quotes)
+    idle = [zero] * len(quotes)
     if account.portfolio:
-        credit = [liquidation_credit(venue, market, state, borrow, q) for q in quotes]
         idle = [idle_balance(state, q) for q in quotes]
     ratio = margin_ratio(needs)
     available = available_after_maintenance(venue, market, state)

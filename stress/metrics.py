@@ -173,8 +173,8 @@ ACCOUNT_METRICS = {
     "account.partial_liquidation_probability": (
         "probability of a partial liquidation",
         "Probability of reaching the partial threshold as if untouched: debt above collateral at "
-        "weights (1+LTV)/2; with perpetuals, equity with credit below 2/3 of maintenance; for other "
-        "accounts, being liquidatable through the order book.",
+        "weights (1+LTV)/2; with perpetuals, equity with credit below 2/3 of maintenance; for "
+        "other accounts, being liquidatable through the order book.",
     ),
     "account.full_liquidation_probability": (
         "probability of a full takeover",

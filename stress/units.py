@@ -2,6 +2,7 @@
 
 import re
 
+DURATION = r"^\s*([0-9]+(?:\.[0-9]*)?)\s*([smhdw])\s*$"
 HOURS = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "d": 24.0, "w": 168.0}
 
 
@@ -19,7 +20,7 @@ def hours(value: object) -> float:
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([smhdw])\s*", str(value))
+    match = re.match(DURATION, str(value))
     if not match:
         raise ValueError(f"{value!r} is not a duration such as 7d, 1h, 30m, 3s")
     return float(match[1]) * HOURS[match[2]]

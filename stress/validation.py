@@ -131,7 +131,7 @@ def _child(kind: Any, part: int | str) -> Any:
     """Annotation of one entry of a model or container."""
     if not typing.get_origin(kind) and isinstance(kind, type) and issubclass(kind, BaseModel):
         fields = {_name(n, f): f.annotation for n, f in kind.model_fields.items()}
-        return fields.get(part, _extra(kind))
+        return fields.get(str(part), _extra(kind))
     arguments = [a for a in typing.get_args(kind) if a is not ...]
     if isinstance(part, int) and typing.get_origin(kind) is tuple and part < len(arguments):
         return arguments[part]

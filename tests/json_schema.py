@@ -14,9 +14,9 @@ TYPES = {
 }
 KNOWN = {
     "$defs", "$ref", "additionalProperties", "anyOf", "oneOf", "allOf", "const", "default",
-    "description", "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "items", "maximum",
+    "description", "discriminator", "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "items", "maximum",
     "maxItems", "maxLength", "minimum", "minItems", "minLength", "minProperties", "pattern",
-    "prefixItems", "properties", "propertyNames", "required", "title", "type",
+    "patternProperties", "prefixItems", "properties", "propertyNames", "required", "title", "type",
 }  # fmt: skip
 LIMITS = {
     "minimum": lambda x, y: x >= y,
@@ -40,7 +40,7 @@ def unknown_keywords(schema: Any) -> set[str]:
     parts = [schema.get(k) for k in ("items", "additionalProperties", "propertyNames")]
     for key in ("anyOf", "oneOf", "allOf", "prefixItems"):
         parts += schema.get(key, [])
-    for key in ("properties", "$defs"):
+    for key in ("properties", "patternProperties", "$defs"):
         parts += schema.get(key, {}).values()
     return found.union(*map(unknown_keywords, parts)) if parts else found
 
@@ -90,7 +90,9 @@ def _object(value: dict[str, Any], schema: dict, root: dict, at: str) -> list[st
     found = [f"{at}: lacks {name}" for name in schema.get("required", []) if name not in value]
     properties = schema.get("properties", {})
     for name, item in value.items():
-        part = properties.get(name, schema.get("additionalProperties", True))
+        shaped = [p for k, p in schema.get("patternProperties", {}).items() if re.search(k, name)]
+        other = shaped[0] if shaped else schema.get("additionalProperties", True)
+        part = properties.get(name, other)
         found += faults(item, part, root, f"{at}.{name}")
         found += faults(name, schema.get("propertyNames", True), root, f"{at}.{name}")
     return found

@@ -17,7 +17,8 @@ between the two means something. Everything is a plain dict or list in natural u
 
 `oracles_margin` holds perp margin and standard accounts, `oracles_portfolio` portfolio margin,
 `oracles_lending` the pool, `oracles_prices` medians and funding, `oracles_path` one account
-along one path, `oracles_recorded` the recorded account, `oracles_examples` small ones. A cap that is not named is unlimited.
+along one path, `oracles_recorded` the recorded account, `oracles_examples` small ones. A cap that
+is not named is unlimited.
 """
 
 from oracles_examples import plain_account, plain_prices, plain_rules

@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from campaign_cases import BOOK, CRASH, change, position, small_campaign, small_plan, write
+from campaign_cases import CRASH, small_campaign, small_plan
 from ruamel.yaml import YAML
 
 from stress.build import build_inputs, build_scenario
 from stress.campaign import plan
-from stress.errors import InputError
 from stress.files import config_dir
 from stress.frozen import used_part
 from stress.market import Scenario, Today
@@ -21,10 +20,6 @@ FITTED = YAML(typ="safe", pure=True).load(
     (config_dir() / "calibration" / "prices.yaml").read_text()
 )
 RUN, CRASHED = "scenarios.run", "scenarios.crash"
-FLOWS = [
-    {"lender_run": {"share": 0.2, "at": "2h", "over": "3h"}},
-    {"borrower_surge": {"share": 0.1}},
-]
 
 
 def built(folder: Path, name: str, *changes: tuple[str, Any]) -> tuple[Scenario, Today]:
@@ -172,146 +167,3 @@ def test_an_assumption_of_the_campaign_changes_the_rules(tmp_path: Path) -> None
         campaign = small_campaign(tmp_path, ("assumptions", {"min_borrow_offset": value}))
         offsets.append(float(plan(campaign).inputs.venue.assumptions.borrow_offset_floor))
     assert offsets == [20.0, 0.0]
-
-
-def three(folder: Path) -> list[tuple[str, Any]]:
-    """Changes that add a third asset."""
-    eth = position("ETH", 1.0, 2700.0)
-    accounts = [*BOOK["accounts"], {"id": "e", "mode": "cross", "positions": [eth]}]
-    return [("book.accounts", accounts), ("book.prices.ETH", 2700.0)]
-
-
-REFUSALS = [
-    ([(f"{RUN}.prices.volatility", {"BTC": 1.0})], "prices.volatility", "HYPE"),
-    ([(f"{RUN}.prices.volatility.HPYE", 1.0)], "prices.volatility", "'HPYE'"),
-    ([(f"{RUN}.prices.drift", {"HPYE": 1.0})], "prices.drift", "'HPYE'"),
-    ([(f"{RUN}.prices.correlation", 1.0)], "prices.correlation", "eigenvalue"),
-    ([(f"{RUN}.prices.correlation", None)], "prices.correlation", "nothing"),
-    (
-        [
-            (
-                f"{RUN}.prices.correlation",
-                {"assets": ["BTC", "HYPE"], "matrix": [[1, 0.5], [0.4, 1]]},
-            )
-        ],
-        "prices.correlation.matrix",
-        "symmetric",
-    ),
-    (
-        [(f"{RUN}.prices.correlation", {"assets": ["BTC", "HYPE"], "matrix": [[1, 0.5], [0.5]]})],
-        "prices.correlation.matrix",
-        "unequal",
-    ),
-    (
-        [(f"{RUN}.prices.correlation", {"assets": ["BTC"], "matrix": [[1, 0.5], [0.5, 1]]})],
-        "prices.correlation.matrix",
-        "shape (2, 2)",
-    ),
-    (
-        [(f"{RUN}.prices.correlation", {"assets": ["HPYE"], "matrix": [[1]]})],
-        "prices.correlation.assets",
-        "'HPYE'",
-    ),
-    ([(f"{RUN}.prices.process", "student_t")], "prices.degrees_of_freedom", "nothing"),
-    ([(f"{RUN}.utilization.EURC", 0.5)], "utilization.EURC", "'EURC'"),
-    ([(f"{RUN}.utilization.process", "constant")], "utilization.process", "'constant'"),
-    ([(f"{RUN}.overlays", [FLOWS[0] | {}, FLOWS[0]])], "overlays[1].lender_run", "second"),
-    (
-        [(f"{RUN}.overlays", [{"borrower_surge": {"token": "EURC", "share": 0.1}}])],
-        "overlays[0].borrower_surge.token",
-        "'EURC'",
-    ),
-    (
-        [(f"{RUN}.overlays", [{"crash": {"asset": "BTX", "size": -0.1}}])],
-        "overlays[0].crash.asset",
-        "BTX",
-    ),
-    ([(f"{RUN}.overlays", [{"crash": {"size": {"BTX": -0.1}}}])], "overlays[0].crash.size", "BTX"),
-    ([(f"{RUN}.overlays", [{"crash": {"size": {"ETH": -0.1}}}])], "overlays[0].crash.size", "ETH"),
-]
-
-
-@pytest.mark.parametrize(("changes", "key", "found"), REFUSALS)
-@pytest.mark.parametrize("inline", [True, False])
-def test_refusals(
-    tmp_path: Path, changes: list[tuple[str, Any]], key: str, found: str, inline: bool
-) -> None:
-    campaign = small_campaign(tmp_path, *changes)
-    where = tmp_path / "campaign.yaml"
-    if not inline:
-        content = campaign.scenarios["run"].model_dump(mode="json", exclude_defaults=True)
-        where = write(tmp_path, content, "run.yaml")
-        campaign = small_campaign(tmp_path, ("scenarios.run", "run.yaml"))
-    with pytest.raises(InputError) as refused:
-        plan(campaign)
-    error = refused.value
-    assert (error.file, error.key) == (str(where), f"{RUN}.{key}" if inline else key)
-    assert found in error.found and "\n" not in str(error)
-
-
-def test_refusals_of_the_whole_campaign(tmp_path: Path) -> None:
-    over = {"supplied": 5.0, "borrowed": 10.0}
-    lender = [BOOK["accounts"][-1]]
-    for changes, key in [
-        ([("book.reserves.USDC", over)], "book.reserves.USDC.borrowed"),
-        ([("book.accounts", lender)], "book"),
-        ([("assumptions", {"nope": True})], "assumptions.nope"),
-        ([("assumptions", {"min_borrow_offset": "some"})], "assumptions.min_borrow_offset"),
-        ([(f"{RUN}.prices.volatility.ETH", 1.0), (f"{RUN}.prices.correlation", -0.9), *three(tmp_path)],
-         "scenarios.run.prices.correlation"),
-    ]:  # fmt: skip
-        with pytest.raises(InputError) as refused:
-            plan(small_campaign(tmp_path, *changes))
-        assert (refused.value.file, refused.value.key) == (str(tmp_path / "campaign.yaml"), key)
-
-
-CALIBRATIONS = [
-    ("volatility.HYPE.calm", ..., "volatility.HYPE.calm", "nothing"),
-    ("volatility.HYPE.calm.value", "high", "volatility.HYPE.calm.value", "'high'"),
-    ("volatility.HYPE.calm.value", -1.0, "volatility.HYPE.calm", "-1"),
-    ("volatility", 3, "volatility", "3"),
-    ("correlation", ..., "correlation", "nothing"),
-    ("correlation.common.calm", ..., "correlation.common.calm", "nothing"),
-    ("student_t.common", ..., "student_t.common", "nothing"),
-    (
-        "student_t.common.degrees_of_freedom.value",
-        1.5,
-        "student_t.common.degrees_of_freedom",
-        "1.5",
-    ),
-]
-
-
-@pytest.mark.parametrize(("path", "value", "key", "found"), CALIBRATIONS)
-def test_faults_of_a_calibration_name_it(
-    tmp_path: Path, path: str, value: Any, key: str, found: str
-) -> None:
-    file = write(tmp_path, change(FITTED, path, value), "fit.yaml")
-    prices = {"process": "student_t", "calibration": "fit.yaml", "regime": "calm"}
-    with pytest.raises(InputError) as refused:
-        built(tmp_path, "run", (f"{RUN}.prices", prices))
-    assert (refused.value.file, refused.value.key) == (str(file), key)
-    assert found in refused.value.found
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "key"),
-    [
-        ("market_driver", ..., "market_driver"),
-        ("parameters", ..., "parameters"),
-        ("parameters", 5, "parameters"),
-        ("parameters.supply_in", ..., "parameters"),
-        ("parameters.supply_in.size", ..., "parameters"),
-        ("parameters.correlation.value", "x", "parameters"),
-        ("venue_levels", ..., "venue_levels"),
-    ],
-)
-def test_faults_of_a_utilization_calibration(
-    tmp_path: Path, path: str, value: Any, key: str
-) -> None:
-    text = (config_dir() / "calibration" / "utilization.yaml").read_text()
-    content = change(YAML(typ="safe", pure=True).load(text), path, value)
-    file = write(tmp_path, content, "fit.yaml")
-    with pytest.raises(InputError) as refused:
-        built(tmp_path, "run", (f"{RUN}.utilization.calibration", "fit.yaml"))
-    assert (refused.value.file, refused.value.key) == (str(file), key)

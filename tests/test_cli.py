@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -274,3 +276,46 @@ def test_numbers_for_people() -> None:
     assert [percent(x) for x in (0.5, 0.001234, float("nan"))] == ["50 %", "0.123 %", "-"]
     assert [ratio(x) for x in (0.5, float("inf"), None)] == ["0.5000", "inf", "-"]
     assert [number(x) for x in (1234.56, 0.09521, float("nan"))] == ["1,234.6", "0.0952", "-"]
+
+
+@pytest.mark.slow
+def test_a_process_that_is_interrupted_goes_on(finished: Path, tmp_path: Path) -> None:
+    """Ctrl-C in a fresh process, then --resume in another one."""
+    from stress.campaign import plan, run_blocks
+    from stress.config import load_campaign
+
+    document = change(change(CAMPAIGN, "paths", 200_000), "scenarios.crash", ...)
+    write(tmp_path, document)
+    arguments = [
+        sys.executable,
+        "-m",
+        "stress",
+        "run",
+        "campaign.yaml",
+        "--out",
+        "run",
+        "--no-report",
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        arguments, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    blocks = tmp_path / "run" / "blocks" / "run"
+    while process.poll() is None and len(list(blocks.glob("*.sha256"))) < 3:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and out == b"" and b"Traceback" not in err
+    assert b"--out run --resume" in err
+    kept = len(list(blocks.glob("*.sha256")))
+    assert 3 <= kept < 98
+    done = python("-m", "stress", *arguments[3:], "--resume", cwd=tmp_path)
+    assert done.returncode == 0 and done.stderr == ""
+    whole = plan(load_campaign(tmp_path / "campaign.yaml"))
+    want = run_blocks(whole, None, 2)["run"]
+    rows = {m["id"]: m for m in metrics(tmp_path / "run")["metrics"] if "account" not in m}
+    assert rows["system.equity_loss.mean"]["value"] == want.by_path["equity_loss"].mean()
+    assert (
+        rows["system.liquidated_accounts.mean"]["value"]
+        == want.by_path["liquidated_accounts"].mean()
+    )

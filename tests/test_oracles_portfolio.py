@@ -29,8 +29,14 @@ def test_trigger_as_two_lines(equity, maintenance, credit):
 
 @pytest.mark.parametrize(
     ("mode", "cash", "want"),
-    [("none", -3.0, 0.1), ("floor", -3.0, 20 / 30), ("additive", -3.0, 23 / 30)]
-    + [("floor", 3.0, 0.0), ("floor", -24.0, 0.8), ("none", -31.0, 31 / 30)],
+    [
+        ("none", -3.0, 0.1),
+        ("floor", -3.0, 20 / 30),
+        ("additive", -3.0, 23 / 30),
+        ("floor", 3.0, 0.0),
+        ("floor", -24.0, 0.8),
+        ("none", -31.0, 31 / 30),
+    ],
 )
 def test_borrow_offset(mode, cash, want):
     rules, prices = plain_rules(offset_mode=mode), plain_prices()

@@ -1,5 +1,6 @@
 """Dated venue files: what each states, how they extend each other, what is refused."""
 
+import itertools
 from datetime import date
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_every_constant_has_a_source_and_a_date(latest):
 
 def test_later_files_state_only_what_changed():
     names = list_venues()
-    for before, after in zip(names, names[1:], strict=False):
+    for before, after in itertools.pairwise(names):
         data = read_yaml(config_dir() / "venues" / f"{after}.yaml")
         assert data["extends"] == before
         stated = {

@@ -18,10 +18,9 @@ def import_command(folder: Path, out: Path, venue: str | None) -> None:
     """Recorded answers of the venue's API -> book."""
     from stress.book_import import import_book
     from stress.book_io import save_book
-    from stress.venue_files import load_venue
 
     _check_out(out)
-    book = import_book(folder, venue=load_venue(venue) if venue else None)
+    book = import_book(folder, venue=venue)
     save_book(book, out)
     print(f"{out}: {len(book.ids)} accounts, {book.as_of}, rules {book.venue}")
 

@@ -7,6 +7,8 @@ import math
 from stress.commands.tables import money, ratio, show_table
 from stress.errors import InputError
 
+FEW = 10  # accounts up to which each coin's liquidation price is shown
+
 
 def margin_command(ref: str, venue: str | None, prices: list[str], format: str) -> None:
     """Prints the margin state of every account of a book."""
@@ -34,6 +36,28 @@ def margin_command(ref: str, venue: str | None, prices: list[str], format: str) 
     show_table(
         f"{book.name}, {book.as_of}, rules {(rules or load_venue(book.venue)).name}", headings, rows
     )
+    if len(states) <= FEW:
+        _show_prices(states)
+
+
+def _show_prices(states: list) -> None:
+    """Liquidation prices by account and coin: the venue's, its own figure, and the true ones."""
+    rows = []
+    for s in states:
+        theirs = s.reported.get("liquidation_prices", {})
+        for coin in sorted({*s.liquidation_prices, *s.true_liquidation_prices}):
+            true = s.true_liquidation_prices.get(coin, {})
+            figures = [part.get(coin) for part in (s.liquidation_prices, theirs)]
+            figures += [true.get("below"), true.get("above")]
+            rows.append([s.id, coin, *("-" if x is None else f"{x:,.8g}" for x in figures)])
+    if rows:
+        headings = ["account", "coin", "venue's formula", "reported", "true, below", "true, above"]
+        show_table(
+            "Liquidation prices (venue's formula: collateral stands still, ratio 1; true: everything "
+            "of the coin moves, ratio at the trigger)",
+            headings,
+            rows,
+        )
 
 
 def _price(text: str) -> tuple[str, float]:

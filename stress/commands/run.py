@@ -154,7 +154,8 @@ def _show_summary(results) -> None:
     )
     show_table(title, ["", *scenarios], rows)
     counts = results["status_count"].sum("scenario")
-    failed = {str(s): int(n) for s, n in zip(results["status"].values, counts.values) if n}
+    pairs = zip(results["status"].values, counts.values, strict=True)
+    failed = {str(s): int(n) for s, n in pairs if n}
     if set(failed) - {"ok"}:
         print("Paths by status: " + ", ".join(f"{n} {s}" for s, n in failed.items()))
 
