@@ -28,7 +28,7 @@ def _duration(value: object) -> float:
         raise InputError("", "", describe(value), "a duration such as 7d, 1h, 30m, 3s") from None
 
 
-# Last in every annotation of a duration: pydantic's own schema would show limits under its own names.
+# Stands last in an annotation: pydantic alone would show the limits under names of its own.
 IN_SCHEMA = WithJsonSchema(
     {
         "description": "duration: 7d, 1h, 30m, 3s, or hours",

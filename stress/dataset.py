@@ -12,14 +12,10 @@ from models import status
 from stress.aggregate import RATIO_BINS, RATIO_STEP
 from stress.book import Book, group_names, margin_accounts
 from stress.campaign import Plan
-from stress.estimate import (
-    Estimate,
-    clustered_proportion,
-    exceedance_curve,
-    histogram_quantile,
-)
+from stress.estimate import Estimate, clustered_proportion
 from stress.margin_figures import RowFigures
 from stress.metrics import ACCOUNT_METRICS, MEASURES, METRICS, account_estimates, failed_paths
+from stress.tail import exceedance_curve, histogram_quantile
 from stress.totals import UTILIZATION_BINS, Totals
 
 STATISTICS = ("value", "standard_error", "low", "high")

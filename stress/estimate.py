@@ -1,7 +1,7 @@
-"""Points, standard errors and intervals of simulated figures.
+"""Points, standard errors and intervals of simulated figures: shares and means.
 
-Host side, float64. `level` is the coverage of an interval, or that of a quantile; the interval's is
-`confidence` then. Intervals hold point by point and know Monte Carlo error only, not the model's.
+Host side, float64. `level` is the coverage of an interval; `stress.tail` has quantiles and expected
+shortfalls. Intervals hold point by point and know Monte Carlo error only, not the model's.
 """
 
 import operator
@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
-FEWEST_TAIL_LOSSES = 10  # the interval of `expected_shortfall` is measured from here on
 INTEGERS = np.vectorize(operator.index, otypes=[object])  # P Q passes 2^63 in large campaigns
-ROUNDING = 2 * np.finfo(np.float64).eps  # relative, of n p: 100 * 0.07 is above 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +70,7 @@ def clopper_pearson(
       Clopper & Pearson (1934), Biometrika 26, 404-413.
     """
     s, n, f = _counts(successes, trials, failed)
-    tail = special.ndtr(-_normal_quantile(level))
+    tail = special.ndtr(-normal_quantile(level))
     most = s + f
     # an argument of 1 where the end is known keeps the beta function in its domain
     low = special.betaincinv(np.where(s > 0, s, 1), n - s + 1, tail)
@@ -95,12 +93,12 @@ def mean(values: ArrayLike, axis: int = -1, level: float = 0.95) -> Estimate:
       Raises ValueError for an empty sample. NaN in gives NaN out. Sums are pairwise. The interval
       covers about 0.87 (measured) of 20 losses among zeros, and has no width where all are zero.
     """
-    x = _sample(values, axis)
+    x = as_sample(values, axis)
     n = x.shape[-1]
     with np.errstate(invalid="ignore", divide="ignore"):
         value, error = x.mean(axis=-1), np.sqrt(np.divide(x.var(axis=-1), n - 1))
-    t = special.stdtrit(n - 1, special.ndtr(_normal_quantile(level))) if n > 1 else np.nan
-    return _estimate(value, error, value - t * error, value + t * error)
+    t = special.stdtrit(n - 1, special.ndtr(normal_quantile(level))) if n > 1 else np.nan
+    return as_estimate(value, error, value - t * error, value + t * error)
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, axis: int = -1, level: float = 0.95) -> Estimate:
@@ -109,7 +107,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike, axis: int = -1, level: float =
     Args, Returns, Errors:
       As `mean`; a and b hold the same paths in the same order. Raises ValueError for other shapes.
     """
-    x, y = _float(a), _float(b)
+    x, y = as_float(a), as_float(b)
     if x.shape != y.shape:
         raise ValueError(f"paths do not pair: shapes {x.shape} and {y.shape}")
     with np.errstate(invalid="ignore"):
@@ -159,137 +157,20 @@ def clustered_proportion(
     value, error, _ = _cluster(s, q, known, n)
     ends = (_cluster(s + k * n, q + k * n * n, known + lost, n) for k in (0, lost))
     low, high = (_wilson(p, trials, level)[i] for i, (p, _, trials) in enumerate(ends))
-    return _estimate(value, error, low, high)
+    return as_estimate(value, error, low, high)
 
 
-def quantile(values: ArrayLike, levels: ArrayLike, confidence: float = 0.95) -> Estimate:
-    r"""Quantiles of a sample, with intervals between order statistics.
-
-    The value is the inverse of the empirical distribution, X_(ceil(n p)). The interval is
-    [X_(l), X_(u)] with the largest l and least u for which, with B ~ Bin(n, p), P(B < l) and
-    P(B >= u) are at most (1 - confidence) / 2, whatever the distribution.
-
-    Args:
-      values: `[..., n]`, independent.
-      levels: p in (0, 1), any shape `L`.
-      confidence: least coverage of the interval.
-
-    Returns:
-      `[..., *L]`. The standard error is the interval's width over 2 z; both are NaN where the
-      sample has no such l or u (p = 0.99 needs 368 values).
-
-    Errors:
-      Raises ValueError for an empty sample or a level outside (0, 1). NaN in gives NaN out.
-
-    Source:
-      David & Nagaraja (2003), Order Statistics, 7.1; value: Hyndman & Fan (1996), definition 1.
-    """
-    ordered = np.sort(_sample(values, -1), axis=-1)
-    ordered[np.isnan(ordered[..., -1])] = np.nan  # NaN sorts last
-    n, p, z = ordered.shape[-1], _float(levels), _normal_quantile(confidence)
-    rank, tail = _rank(n, p), special.ndtr(-z)
-    first, last = stats.binom.ppf(tail, n, p), stats.binom.isf(tail, n, p) + 1
-    ranks = (np.clip(r, 1, n).astype(np.int64) for r in (rank, first, last))
-    value, low, high = (ordered[..., r - 1] for r in ranks)
-    low, high = (np.where((first >= 1) & (last <= n), end, np.nan) for end in (low, high))
-    with np.errstate(invalid="ignore"):
-        return _estimate(value, (high - low) / (2 * z), low, high)
-
-
-def exceedance_curve(
-    values: ArrayLike, probabilities: ArrayLike, confidence: float = 0.95
-) -> Estimate:
-    """Loss exceeded with each probability: the quantiles at 1 - probability, with their band.
-
-    Args, Returns, Errors:
-      As `quantile`; at 0.95 there is no band below a probability of about 3.7 / n.
-    """
-    return quantile(values, 1 - _float(probabilities), confidence)
-
-
-def expected_shortfall(values: ArrayLike, level: float, confidence: float = 0.95) -> Estimate:
-    r"""Mean of the worst share 1 - level of the losses.
-
-    The estimate is the mean of psi, which gives the boundary q = X_(ceil(n level)) the fraction of
-    a path that makes the share exact; psi's deviations are the influence function. Few large losses
-    make it skewed: a symmetric interval covers 0.91 at n = 4096, level 0.99 (measured). Hence, with
-    a = skewness(psi) / sqrt(n),
-
-        psi_i = q + max(x_i - q, 0) / (1 - level),     se = std(psi) / sqrt(n),
-        value - se g(+-z),     g(x) = 3 / a ((1 + a (x - a / 6))^(1/3) - 1)
-
-    Args:
-      values: losses, `[..., n]`, independent; a loss is positive.
-      level: for instance 0.99.
-      confidence: coverage of the interval.
-
-    Returns:
-      `[...]`. Error and interval are NaN where fewer than `FEWEST_TAIL_LOSSES` losses exceed q.
-
-    Errors:
-      Raises ValueError for an empty sample or a level outside (0, 1). NaN in gives NaN out.
-      Measured to cover 0.93 to 0.97 for normal, t4, lognormal and mostly zero losses.
-
-    Source:
-      Rockafellar & Uryasev (2002), J. Banking & Finance 26, 1443-1471; error: Manistre & Hancock
-      (2005), N. Am. Actuarial J. 9(2), 129-156; interval: Hall (1992), JRSS B 54, 221-228.
-    """
-    ordered = np.sort(_sample(values, -1), axis=-1)
-    n, z = ordered.shape[-1], _normal_quantile(confidence)
-    rank = int(_rank(n, _float(level)))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        boundary = ordered[..., rank - 1]
-        excess = ordered[..., rank:] - boundary[..., None]
-        first, second, third = (np.sum(excess**k, axis=-1) / n for k in (1, 2, 3))
-        value = boundary + first / (1 - level)
-        variance = second - first**2
-        error = np.sqrt(np.divide(variance, n - 1)) / (1 - level)
-        error = np.where(np.sum(excess > 0, axis=-1) < FEWEST_TAIL_LOSSES, np.nan, error)
-        skew = (third - 3 * first * second + 2 * first**3) / variance**1.5 / np.sqrt(n)
-        low, high = (value - error * _unskewed(x, skew) for x in (z, -z))
-    return _estimate(value, error, low, high)
-
-
-def histogram_quantile(counts: ArrayLike, edges: ArrayLike, levels: ArrayLike) -> np.ndarray:
-    """Quantiles of each column of a histogram, linear within a bin.
-
-    Args:
-      counts: `[B, U]`, whole numbers, values per bin and column.
-      edges: `[B + 1]`, increasing; the last may be infinite, an open bin.
-      levels: in [0, 1], `[L]` or one number.
-
-    Returns:
-      `[L, U]` or `[U]`, in the unit of `edges`, within the width of a bin of the sample's quantile.
-      In the open bin it is infinite, so that it never understates; of an empty column NaN.
-
-    Errors:
-      Raises ValueError for counts, edges or levels outside the above.
-    """
-    count, edge, level = _float(counts), _float(edges), _float(levels)
-    if edge.shape != (len(count) + 1,) or not np.all(np.diff(edge) > 0) or np.isinf(edge[0]):
-        raise ValueError(f"{len(count)} bins need {len(count) + 1} edges, increasing and finite")
-    if not np.all(count >= 0) or not np.all((level >= 0) & (level <= 1)):
-        raise ValueError("counts must be at least 0 and levels in [0, 1]")
-    reached = np.cumsum(count, axis=0)
-    wanted = np.multiply.outer(level.ravel(), reached[-1]) * (1 - ROUNDING)
-    bins = sum(((r < wanted) | (r == 0) for r in reached[:-1]), np.zeros(wanted.shape, np.int64))
-    over = np.take_along_axis(reached, bins, 0) - wanted
-    low, high = edge[bins], edge[bins + 1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        inner = high - (high - low) * over / np.take_along_axis(count, bins, 0)
-    found = np.where(reached[-1] > 0, np.where(np.isinf(high), high, inner), np.nan)
-    return found.reshape(level.shape + count.shape[1:])
-
-
-def _float(x: Any) -> np.ndarray:
+def as_float(x: Any) -> np.ndarray:
+    """Anything array-like in float64."""
     return np.asarray(x, np.float64)
 
 
-def _estimate(*figures: Any) -> Estimate:
-    return Estimate(*(_float(x) for x in figures))
+def as_estimate(*figures: Any) -> Estimate:
+    """Value, standard error, low and high as one estimate in float64."""
+    return Estimate(*(as_float(x) for x in figures))
 
 
-def _normal_quantile(level: float) -> float:
+def normal_quantile(level: float) -> float:
     """Half-width of a normal interval in standard errors."""
     if not 0 < level < 1:
         raise ValueError(f"coverage {level} outside (0, 1)")
@@ -297,7 +178,7 @@ def _normal_quantile(level: float) -> float:
 
 
 def _counts(*counts: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    s, n, f = np.broadcast_arrays(*(_float(count) for count in counts))
+    s, n, f = np.broadcast_arrays(*(as_float(count) for count in counts))
     if not np.all((s >= 0) & (f >= 0) & (s + f <= n)):
         raise ValueError("successes and failed paths must be at least 0 and together within trials")
     return s, n, f
@@ -306,12 +187,12 @@ def _counts(*counts: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _known_share(s: np.ndarray, known: np.ndarray, low: Any, high: Any) -> Estimate:
     with np.errstate(invalid="ignore"):
         p = s / known
-        return _estimate(p, np.sqrt(p * (1 - p) / known), low, high)
+        return as_estimate(p, np.sqrt(p * (1 - p) / known), low, high)
 
 
 def _wilson(p: np.ndarray, n: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Wilson's interval, free of cancellation; exactly 0 at p = 0 and 1 at p = 1 or n = 0."""
-    z = _normal_quantile(level)
+    z = normal_quantile(level)
     ends = 2 * n * p + z**2 + z * np.sqrt(z**2 + 4 * n * p * (1 - p))
     high = np.where(p == 1, 1, np.minimum(ends / (2 * (n + z**2)), 1))
     return 2 * n * p**2 / ends, high
@@ -319,30 +200,17 @@ def _wilson(p: np.ndarray, n: np.ndarray, level: float) -> tuple[np.ndarray, np.
 
 def _cluster(s: Any, q: Any, paths: int, size: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean share, its standard error across paths and the effective number of trials."""
-    accounts, variance = _float(paths * size), _float(paths * q - s * s)
+    accounts, variance = as_float(paths * size), as_float(paths * q - s * s)
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = _float(s) / accounts
+        share = as_float(s) / accounts
         error = np.sqrt(variance / np.float64(paths - 1)) / accounts
         trials = share * (1 - share) / error**2  # NaN at none and all
     return share, error, np.where(np.isnan(trials), paths, np.clip(trials, paths, accounts))
 
 
-def _sample(values: ArrayLike, axis: int) -> np.ndarray:
+def as_sample(values: ArrayLike, axis: int) -> np.ndarray:
     """The sample along a last, contiguous axis, where NumPy sums pairwise."""
-    x = np.ascontiguousarray(np.moveaxis(_float(values), axis, -1))
+    x = np.ascontiguousarray(np.moveaxis(as_float(values), axis, -1))
     if not x.shape[-1]:
         raise ValueError("an empty sample estimates nothing")
     return x
-
-
-def _rank(n: int, p: np.ndarray) -> np.ndarray:
-    """Rank of the inverse empirical distribution, ceil(n p), not moved by rounding of n p."""
-    if not np.all((p > 0) & (p < 1)):
-        raise ValueError(f"level of a quantile {p} outside (0, 1)")
-    return np.clip(np.ceil(n * p * (1 - ROUNDING)), 1, n)
-
-
-def _unskewed(x: float, a: Any) -> np.ndarray:
-    """Quantile of a Studentised mean of skewed values where x is the normal one; Hall's g."""
-    y = x - a / 6
-    return np.where(np.abs(a) < 1e-6, y, (np.cbrt(1 + a * y) - 1) * 3 / np.where(a == 0, 1, a))

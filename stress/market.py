@@ -156,7 +156,10 @@ def _market_paths(venue, today, premium, logs, reserves, step_hours, precision):
     def one(logs, reserves):
         supply, borrow, queued = reserves
         market = _market(venue, today, premium, logs, supply, borrow, step_hours)
-        finite = jnp.isfinite(logs).all() & jnp.isfinite(supply).all() & jnp.isfinite(borrow).all()
+        market = jax.tree.map(lambda x: x.astype(precision), market)
+        # After the cast: a price may be too large for the precision of the run alone.
+        seen = (logs, supply, borrow, *jax.tree.leaves(market))
+        finite = jnp.stack([jnp.isfinite(x).all() for x in seen]).all()
         wide = jnp.abs(logs).max() > jnp.log(WIDEST_RANGE)
         view = PathView(
             status=jnp.where(finite, jnp.where(wide, PRICE_RANGE, OK), NON_FINITE),
@@ -167,8 +170,7 @@ def _market_paths(venue, today, premium, logs, reserves, step_hours, precision):
         )
         return market, view
 
-    market, view = jax.vmap(one, out_axes=(1, 0))(logs, reserves)
-    return jax.tree.map(lambda x: x.astype(precision), market), view
+    return jax.vmap(one, out_axes=(1, 0))(logs, reserves)
 
 
 def _reserves(today, pools, normals, driver, step_hours):

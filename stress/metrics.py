@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.status import NON_FINITE
-from stress.estimate import Estimate, expected_shortfall, mean, proportion, quantile
+from stress.estimate import Estimate, mean, proportion
+from stress.tail import expected_shortfall, quantile
 from stress.totals import FULL, Totals
 
 

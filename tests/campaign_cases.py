@@ -112,9 +112,10 @@ def change(document: Document, path: str, value: Any) -> Document:
     """A copy with the value at a key path set; `...` removes it."""
     changed = copy.deepcopy(document)
     place: Any = changed
-    *above, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-    for part in above:
-        place = place[part]
+    keys: list[Any] = [int(part) if part.isdigit() else part for part in path.split(".")]
+    last = keys.pop()
+    for key in keys:
+        place = place[key]
     if value is ...:
         del place[last]
     elif isinstance(place, list) and last == len(place):

@@ -14,7 +14,8 @@ TYPES = {
 }
 KNOWN = {
     "$defs", "$ref", "additionalProperties", "anyOf", "oneOf", "allOf", "const", "default",
-    "description", "discriminator", "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "items", "maximum",
+    "description", "discriminator",
+    "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "items", "maximum",
     "maxItems", "maxLength", "minimum", "minItems", "minLength", "minProperties", "pattern",
     "patternProperties", "prefixItems", "properties", "propertyNames", "required", "title", "type",
 }  # fmt: skip

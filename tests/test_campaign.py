@@ -25,8 +25,8 @@ from stress.campaign import (
     tail_contributions,
 )
 from stress.errors import EnvironmentUnusable
-from stress.estimate import expected_shortfall
 from stress.metrics import account_estimates
+from stress.tail import expected_shortfall
 from stress.totals import Totals
 
 NAMES = ("run", "crash")

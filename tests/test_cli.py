@@ -74,7 +74,7 @@ def test_help_is_quick(tmp_path: Path) -> None:
     code = (
         "import sys\nsys.argv = ['hyperstress', '--help']\nfrom stress.cli import main\n"
         "try:\n    main()\nexcept SystemExit as left:\n    assert not left.code\n"
-        "print(sorted({'jax', 'xarray', 'pandas', 'numpy', 'scipy', 'pydantic'} & set(sys.modules)))"
+        "print(sorted({'jax', 'xarray', 'pandas', 'numpy', 'scipy', 'pydantic'} & {*sys.modules}))"
     )
     done = python("-c", code, cwd=tmp_path)
     assert done.returncode == 0 and done.stderr == ""
@@ -227,7 +227,7 @@ def test_book(command: Command, shared: Path) -> None:
     assert code == 0 and "Reserves" in out and "USDC" in out
     code, out, _ = command("book", "show", "b.json", "--format", "json")
     shown = json.loads(out)
-    assert [g["group"] for g in shown["groups"]][0] == "all" and shown["groups"][0]["accounts"] == 1
+    assert shown["groups"][0]["group"] == "all" and shown["groups"][0]["accounts"] == 1
 
 
 def test_book_synth(command: Command) -> None:

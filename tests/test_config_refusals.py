@@ -18,6 +18,7 @@ def refusal(folder: Path, *changes: tuple[str, Any]) -> InputError:
 
 
 PRICES, OVERLAYS = "scenarios.run.prices", "scenarios.run.overlays"
+POOL, TRADE = "scenarios.run.utilization", "book.accounts.3.positions.0"
 FAULTS = [
     ("horizonn", 1, "horizonn", "unknown key", "did you mean horizon"),
     (f"{PRICES}.vol", 1, f"{PRICES}.vol", "unknown key", "volatility"),
@@ -30,8 +31,8 @@ FAULTS = [
     (f"{PRICES}.degrees_of_freedom", 2, f"{PRICES}.degrees_of_freedom", "2", "greater than 2"),
     (f"{PRICES}.correlation", 1.5, f"{PRICES}.correlation", "1.5", "equal to 1"),
     (f"{PRICES}.correlation", "high", f"{PRICES}.correlation", "'high'", "number"),
-    (f"{PRICES}.correlation", {"assets": []}, f"{PRICES}.correlation.matrix", "nothing", "required"),
-    ("scenarios.run.utilization.USDC", 1.5, "scenarios.run.utilization.USDC", "1.5", "equal to 1"),
+    (f"{PRICES}.correlation", {"assets": []}, f"{PRICES}.correlation.matrix", "nothing", ""),
+    (f"{POOL}.USDC", 1.5, f"{POOL}.USDC", "1.5", "equal to 1"),
     (
         "scenarios.run.utilization.USDC",
         {"inital": 0.5},
@@ -39,7 +40,7 @@ FAULTS = [
         "unknown key",
         "did you mean initial",
     ),
-    ("scenarios.run.utilization.process", "walk", "scenarios.run.utilization.process", "'walk'", ""),
+    (f"{POOL}.process", "walk", f"{POOL}.process", "'walk'", "'constant' or 'jumps'"),
     (OVERLAYS, [{}], f"{OVERLAYS}[0]", "none", "exactly one of crash"),
     (
         OVERLAYS,
@@ -57,7 +58,7 @@ FAULTS = [
         "'BTC'",
         "no asset",
     ),
-    (OVERLAYS, [{"crash": {"size": -0.1, "over": "2 hours"}}], f"{OVERLAYS}[0].crash.over", "", "7d"),
+    (OVERLAYS, [{"crash": {"size": 0, "over": "2 hour"}}], f"{OVERLAYS}[0].crash.over", "hour", ""),
     (OVERLAYS, [{"flood": {}}], f"{OVERLAYS}[0].flood", "unknown key", "borrower_surge"),
     ("paths", 0, "paths", "0", "equal to 1"),
     ("paths", 1000.0, "paths", "1000.0", "integer"),
@@ -90,9 +91,9 @@ FAULTS = [
     ("book", ".", "book", "'.'", ".json"),
     ("book.accounts", [], "book.accounts", "an empty book", "at least one"),
     ("book.accounts.0.supplied.HYPE", -1, "book.accounts[loop-hype].supplied.HYPE", "-1", ""),
-    ("book.accounts.3.positions.0.market", "HYP", "book.accounts[unified].positions[0].market", "", ""),
+    (f"{TRADE}.market", "HYP", "book.accounts[unified].positions[0].market", "'HYP'", "HYPE"),
     ("book.colour", "red", "book.colour", "unknown key", "accounts"),
-    (f"{PRICES}.calibration", "no.yaml", f"{PRICES}.calibration", "no such file", "calibration/prices"),
+    (f"{PRICES}.calibration", "no.yaml", f"{PRICES}.calibration", "no such file", "calibration/"),
 ]  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from statistics_helpers import (
     t4_tail,
 )
 
-from stress import estimate
+from stress import estimate, tail
 from stress.estimate import Estimate
 
 
@@ -207,12 +207,12 @@ def test_clustered_shapes_and_refusals():
 
 @pytest.mark.parametrize(("n", "p"), [(10, 0.5), (100, 0.07), (400, 0.99), (201, 0.9), (38, 0.1)])
 def test_quantile_ranks_are_the_binomial_ones(n, p):
-    e = estimate.quantile(np.random.default_rng(5).permutation(n) + 1.0, p)
+    e = tail.quantile(np.random.default_rng(5).permutation(n) + 1.0, p)
     share = Fraction(str(p))
     pmf = [math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(n + 1)]
-    tail = Fraction(1, 40)
-    low = max(r for r in range(1, n + 1) if sum(pmf[:r]) <= tail)
-    high = min(r for r in range(1, n + 1) if sum(pmf[r:]) <= tail)
+    half = Fraction(1, 40)
+    low = max(r for r in range(1, n + 1) if sum(pmf[:r]) <= half)
+    high = min(r for r in range(1, n + 1) if sum(pmf[r:]) <= half)
     assert float(e.value) == math.ceil(n * share)
     assert ends(e) == (low, high)
     assert e.standard_error == pytest.approx((high - low) / (2 * Z95))
@@ -221,7 +221,7 @@ def test_quantile_ranks_are_the_binomial_ones(n, p):
 def test_quantile_is_refused_where_the_sample_is_too_small():
     for n, known in ((367, False), (368, True)):
         assert (0.99**n <= 0.025) == known
-        e = estimate.quantile(np.arange(float(n)), [0.01, 0.5, 0.99])
+        e = tail.quantile(np.arange(float(n)), [0.01, 0.5, 0.99])
         assert np.isfinite(e.value).all()
         for figure in (e.standard_error, e.low, e.high):
             np.testing.assert_array_equal(np.isfinite(figure), [known, True, known])
@@ -230,22 +230,22 @@ def test_quantile_is_refused_where_the_sample_is_too_small():
 def test_quantile_shapes_and_what_is_not_a_number():
     x = np.random.default_rng(6).normal(size=(3, 2, 999))
     x[1, 0, 7], x[2, 1, 5] = np.nan, np.inf
-    e = estimate.quantile(x, [[0.1, 0.5, 0.9]])
+    e = tail.quantile(x, [[0.1, 0.5, 0.9]])
     want = np.quantile(x, [0.1, 0.5, 0.9], axis=-1, method="inverted_cdf")
     np.testing.assert_array_equal(e.value[:, :, 0], np.moveaxis(want, 0, -1))
     assert np.isnan(e.low[1, 0]).all() and np.isfinite(e.low[2, 1]).all()
-    assert estimate.quantile(x, 0.5).value.shape == (3, 2)
+    assert tail.quantile(x, 0.5).value.shape == (3, 2)
     for p in (0.0, 1.0, np.nan):
         with pytest.raises(ValueError, match="outside"):
-            estimate.quantile(x, p)
+            tail.quantile(x, p)
     with pytest.raises(ValueError, match="empty"):
-        estimate.quantile([], 0.5)
+        tail.quantile([], 0.5)
 
 
 def test_exceedance_curve_is_the_quantile_of_the_rest():
     losses = np.random.default_rng(7).lognormal(size=10_000)
     chances = np.geomspace(1e-6, 0.5, 30)
-    e = estimate.exceedance_curve(losses, chances)
+    e = tail.exceedance_curve(losses, chances)
     assert np.all(np.diff(e.value) <= 0)
     beyond = np.mean(losses[:, None] > e.value, axis=0)
     np.testing.assert_array_less(beyond, chances + 1e-12)
@@ -257,13 +257,13 @@ def test_exceedance_curve_is_the_quantile_of_the_rest():
 def test_histogram_quantile(last):
     counts = np.array([[2, 0, 0], [0, 7, 0], [6, 0, 0], [2, 93, 0]])
     edges = [0.0, 1.0, 2.0, 3.0, last]
-    got = estimate.histogram_quantile(counts, edges, [0.0, 0.07, 0.1, 0.5, 0.8, 1.0])
+    got = tail.histogram_quantile(counts, edges, [0.0, 0.07, 0.1, 0.5, 0.8, 1.0])
     np.testing.assert_allclose(got[:, 0], [0, 0.35, 0.5, 2.5, 3, last])
     inside = 3 + (np.array([0.1, 0.5, 0.8, 1]) - 0.07) / 0.93 * (last - 3)
     np.testing.assert_allclose(got[:, 1], [1, 2, *inside])
     assert np.isnan(got[:, 2]).all()
-    np.testing.assert_array_equal(estimate.histogram_quantile(counts, edges, 0.5), got[3])
-    assert estimate.histogram_quantile(counts[:, 0], edges, 0.5) == got[3, 0]
+    np.testing.assert_array_equal(tail.histogram_quantile(counts, edges, 0.5), got[3])
+    assert tail.histogram_quantile(counts[:, 0], edges, 0.5) == got[3, 0]
 
 
 def test_histogram_quantile_is_within_a_bin_of_the_sample():
@@ -271,7 +271,7 @@ def test_histogram_quantile_is_within_a_bin_of_the_sample():
     edges = np.append(np.arange(0, 1.5, 0.0125), np.inf)
     counts = np.stack([np.histogram(column, edges)[0] for column in x.T], axis=1)
     levels = [0.01, 0.5, 0.9, 0.95]
-    got = estimate.histogram_quantile(counts, edges, levels)
+    got = tail.histogram_quantile(counts, edges, levels)
     want = np.quantile(x, levels, axis=0, method="inverted_cdf")
     assert np.max(np.abs(got - want)) <= 0.0125
 
@@ -287,22 +287,22 @@ def test_histogram_quantile_refuses():
         ([1, 2], [0, 1, 2], 1.5),
     ):
         with pytest.raises(ValueError, match=r"edges|levels"):
-            estimate.histogram_quantile(counts, edges, level)
+            tail.histogram_quantile(counts, edges, level)
 
 
 def test_expected_shortfall_takes_a_fraction_of_the_boundary():
     losses = np.random.default_rng(9).permutation(10) + 1.0
-    assert estimate.expected_shortfall(losses, 0.75).value == pytest.approx((10 + 9 + 8 / 2) / 2.5)
-    assert estimate.expected_shortfall(losses, 0.8).value == pytest.approx((10 + 9) / 2)
-    assert estimate.expected_shortfall(losses, 0.99).value == 10
+    assert tail.expected_shortfall(losses, 0.75).value == pytest.approx((10 + 9 + 8 / 2) / 2.5)
+    assert tail.expected_shortfall(losses, 0.8).value == pytest.approx((10 + 9) / 2)
+    assert tail.expected_shortfall(losses, 0.99).value == 10
 
 
 def test_expected_shortfall_error_is_that_of_the_influence_function():
     """Deleting one loss at a time (jackknife) gives the same error without the formula."""
     losses = np.random.default_rng(10).lognormal(size=1000)
-    e = estimate.expected_shortfall(losses, 0.9)
+    e = tail.expected_shortfall(losses, 0.9)
     without = np.stack([np.delete(losses, i) for i in range(losses.size)])
-    again = estimate.expected_shortfall(without, 0.9).value
+    again = tail.expected_shortfall(without, 0.9).value
     jackknife = math.sqrt(np.sum((again - again.mean()) ** 2) * 999 / 1000)
     assert e.standard_error == pytest.approx(jackknife, rel=0.01)
     beyond = np.sort(losses)[-100:]
@@ -311,8 +311,8 @@ def test_expected_shortfall_error_is_that_of_the_influence_function():
 
 def test_expected_shortfall_follows_scale_and_shift():
     losses = np.random.default_rng(11).standard_t(4, (3, 2000))
-    e = estimate.expected_shortfall(losses, 0.95)
-    moved = estimate.expected_shortfall(1e6 * losses + 1e7, 0.95)
+    e = tail.expected_shortfall(losses, 0.95)
+    moved = tail.expected_shortfall(1e6 * losses + 1e7, 0.95)
     for name in ("value", "low", "high"):
         np.testing.assert_allclose(getattr(moved, name), 1e6 * getattr(e, name) + 1e7, rtol=1e-9)
     np.testing.assert_allclose(moved.standard_error, 1e6 * e.standard_error, rtol=1e-9)
@@ -321,28 +321,28 @@ def test_expected_shortfall_follows_scale_and_shift():
 def test_expected_shortfall_refuses_what_the_sample_cannot_know():
     losses = np.zeros((3, 2000))
     losses[1, :9], losses[2, :10] = 5.0, 5.0
-    e = estimate.expected_shortfall(losses, 0.99)
+    e = tail.expected_shortfall(losses, 0.99)
     np.testing.assert_allclose(e.value, [0, 45 / 20, 50 / 20])
     for figure in (e.standard_error, e.low, e.high):
         np.testing.assert_array_equal(np.isfinite(figure), [False, False, True])
     losses[2, 50] = np.nan
     assert np.isnan(
-        [figure[2] for figure in astuple(estimate.expected_shortfall(losses, 0.99))]
+        [figure[2] for figure in astuple(tail.expected_shortfall(losses, 0.99))]
     ).all()
     losses[2, 50] = np.inf
-    e = estimate.expected_shortfall(losses[2], 0.99)
+    e = tail.expected_shortfall(losses[2], 0.99)
     assert e.value == np.inf and np.isnan(e.high)
     for level in (0.0, 1.0):
         with pytest.raises(ValueError, match="outside"):
-            estimate.expected_shortfall(losses, level)
+            tail.expected_shortfall(losses, level)
     with pytest.raises(ValueError, match="empty"):
-        estimate.expected_shortfall([], 0.9)
+        tail.expected_shortfall([], 0.9)
 
 
 def test_expected_shortfall_interval_is_halls():
     """Its ends solve g(T) = +-z, with psi written out and its moments from SciPy."""
     x = np.random.default_rng(16).standard_t(4, 800)
-    e = estimate.expected_shortfall(x, 0.95)
+    e = tail.expected_shortfall(x, 0.95)
     q = np.sort(x)[759]
     psi = q + np.maximum(x - q, 0) / (1 - 0.95)
     assert e.value == pytest.approx(psi.mean(), rel=1e-12)
@@ -356,9 +356,9 @@ def test_expected_shortfall_interval_is_halls():
 def test_interval_without_skew_is_the_normal_one():
     """Hall's transform at its limit, from both sides of the switch."""
     for a in (0.0, 1e-9, 2e-6):
-        assert estimate._unskewed(Z95, np.float64(a)) == pytest.approx(Z95, abs=1e-5)
+        assert tail._unskewed(Z95, np.float64(a)) == pytest.approx(Z95, abs=1e-5)
     for a in (1e-4, 0.05, 0.4, 3.0):  # the polynomial is its inverse
-        x = estimate._unskewed(Z95, np.float64(a))
+        x = tail._unskewed(Z95, np.float64(a))
         assert x + a * x**2 / 3 + a**2 * x**3 / 27 + a / 6 == pytest.approx(Z95)
 
 
@@ -371,8 +371,8 @@ def test_tail_of_student_t(shared, level, name):
     sample = np.random.default_rng(12).standard_t(4, 2**19) / math.sqrt(2)
     wrong = t4_tail(1 - 1.5 * (1 - level))
     for e, exact, other in (
-        (estimate.quantile(sample, level), value_at_risk, wrong[0]),
-        (estimate.expected_shortfall(sample, level), shortfall, wrong[1]),
+        (tail.quantile(sample, level), value_at_risk, wrong[0]),
+        (tail.expected_shortfall(sample, level), shortfall, wrong[1]),
     ):
         assert abs(e.value - exact) < 4 * e.standard_error
         assert abs(e.value - other) > 4 * e.standard_error  # has power
@@ -438,18 +438,18 @@ def test_paired_differences_cover():
 @pytest.mark.parametrize("kind", TAILS)
 def test_quantiles_cover(kind):
     levels = np.array([0.96, 0.99])
-    e = estimate.quantile(losses(kind), levels)
+    e = tail.quantile(losses(kind), levels)
     for i, level in enumerate(levels):
         one = Estimate(*(figure[:, i] for figure in astuple(e)))
         exact = TAILS[kind](level)[0]
         assert covers(one, exact)
         assert not covers(one, TAILS[kind](level - 0.2 * (1 - level))[0])
-    narrow = estimate.quantile(losses(kind), 0.99, confidence=0.85)
+    narrow = tail.quantile(losses(kind), 0.99, confidence=0.85)
     assert not covers(narrow, TAILS[kind](0.99)[0])
 
 
 def test_exceedance_bands_cover():
-    e = estimate.exceedance_curve(losses("lognormal"), [0.05, 0.01])
+    e = tail.exceedance_curve(losses("lognormal"), [0.05, 0.01])
     for i, chance in enumerate((0.05, 0.01)):
         one = Estimate(*(figure[:, i] for figure in astuple(e)))
         assert covers(one, lognormal_tail(1 - chance)[0])
@@ -460,10 +460,10 @@ def test_exceedance_bands_cover():
 @pytest.mark.parametrize("paths", [PATHS, 1400])  # 41 and 14 losses in the tail
 def test_expected_shortfalls_cover(kind, paths):
     sample, exact = losses(kind)[:, :paths], TAILS[kind](0.99)[1]
-    e = estimate.expected_shortfall(sample, 0.99)
+    e = tail.expected_shortfall(sample, 0.99)
     assert covers(e, exact)
-    assert not covers(estimate.expected_shortfall(sample, 0.99, confidence=0.85), exact)
-    assert not covers(estimate.expected_shortfall(sample, 0.98), exact)
+    assert not covers(tail.expected_shortfall(sample, 0.99, confidence=0.85), exact)
+    assert not covers(tail.expected_shortfall(sample, 0.98), exact)
     if kind != "normal":  # the symmetric interval that ignores the skew
         half = Z95 * e.standard_error
         assert not covers(Estimate(e.value, half, e.value - half, e.value + half), exact)

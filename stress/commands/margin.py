@@ -53,7 +53,7 @@ def _show_prices(states: list) -> None:
     if rows:
         headings = ["account", "coin", "venue's formula", "reported", "true, below", "true, above"]
         show_table(
-            "Liquidation prices (venue's formula: collateral stands still, ratio 1; true: everything "
+            "Liquidation prices (venue's formula: collateral stands still, ratio 1; true: all "
             "of the coin moves, ratio at the trigger)",
             headings,
             rows,
