@@ -1,7 +1,7 @@
 """What the results say about themselves: attributes of the dataset, all text or numbers."""
 
 from stress.config import Campaign
-from stress.dataset import as_json
+from stress.results import as_json
 
 NOTES = (
     "Feedback is off: the book is frozen. Liquidations move neither prices nor the lending pool, "

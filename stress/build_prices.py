@@ -123,7 +123,11 @@ def _named(
         found = f"shape {whole.shape} for {len(given.assets)} assets"
         raise InputError(place, f"{key}.matrix", found, "one row and one column per asset")
     correlation_factor(whole, place, f"{key}.matrix")
-    matrix = np.full((len(assets), len(assets)), given.default)
+    missing = [a for a in assets if a not in given.assets]
+    if missing and given.default is None:
+        found = f"no correlation of {', '.join(missing)}"
+        raise InputError(place, key, found, "one for every asset, or `default`")
+    matrix = np.full((len(assets), len(assets)), given.default or 0.0)
     for i, a in enumerate(assets):
         for j, b in enumerate(assets):
             if a in given.assets and b in given.assets:

@@ -70,11 +70,11 @@ class Part(BaseModel):
 
 
 class CorrelationMatrix(Part):
-    """Correlation of the named assets; others correlate by `default`."""
+    """Correlation of the named assets; others correlate by `default`, if it is given."""
 
     assets: list[str]
     matrix: list[list[Correlation]]
-    default: Correlation = 0.0
+    default: Correlation | None = None
 
 
 class Towards(Part):

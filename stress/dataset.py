@@ -1,8 +1,6 @@
 """From totals to a labelled, self-describing dataset, and from it to files."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -277,66 +275,3 @@ def _today(
         "group", _sizes(book, groups), _attrs("accounts", "accounts", "Accounts of the group.")
     )  # fmt: skip
     return result
-
-
-def summary(results: xr.Dataset) -> dict[str, Any]:
-    """The machine-readable summary: every metric with its interval, and the statuses."""
-    common = {
-        "horizon_hours": results.attrs["horizon_hours"],
-        "paths": results.attrs["paths"],
-        "estimator": results.attrs["estimator"],
-    }
-
-    def row(name, values, **labels):
-        value, error, low, high = (None if not np.isfinite(v) else float(v) for v in values)
-        return {"id": name, **labels, "value": value, "standard_error": error, "ci95": [low, high]}
-
-    rows = []
-    for s, scenario in enumerate(results["scenario"].values):
-        for m, metric in enumerate(METRICS):
-            extra = {"unit": metric.unit, "definition": metric.definition} | common
-            values = results["system"].values[s, m]
-            rows.append(row(metric.id, values, scenario=str(scenario)) | extra)
-        for g, group in enumerate(results["group"].values):
-            shares = results["group_liquidation_probability"]
-            labels = {"scenario": str(scenario), "group": str(group)}
-            extra = {"unit": "1", "definition": shares.attrs["definition"]} | common
-            rows.append(
-                row("group.liquidation_probability", shares.values[s, g, -1], **labels) | extra
-            )
-        for metric, (_, definition) in ACCOUNT_METRICS.items():
-            values = results[metric.replace(".", "_")].values[s]
-            extra = {"unit": "1", "definition": definition} | common
-            for a, account in enumerate(results["account"].values):
-                labels = {"scenario": str(scenario), "account": str(account)}
-                rows.append(row(metric, values[a], **labels) | extra)
-        shortfall = results["account_expected_shortfall_contribution"]
-        extra = {"unit": "USDC", "definition": shortfall.attrs["definition"]} | common
-        for a, account in enumerate(results["account"].values):
-            labels = {"scenario": str(scenario), "account": str(account)}
-            values = (shortfall.values[s, a], np.nan, np.nan, np.nan)
-            rows.append(row("account.expected_shortfall_contribution", values, **labels) | extra)
-    counts = results["status_count"].sum("scenario").values
-    return {"metrics": rows, "status": dict(zip(status.NAMES, map(int, counts), strict=True))}
-
-
-def save_dataset(results: xr.Dataset, folder: Path) -> None:
-    """Writes results.zarr; opens with `xarray.open_zarr`. Texts are of variable length."""
-    texts = {
-        name: (coordinate.dims, coordinate.values.astype(object))
-        for name, coordinate in results.coords.items()
-        if coordinate.dtype.kind == "U"
-    }
-    results.assign_coords(texts).to_zarr(
-        folder / "results.zarr", mode="w", consolidated=False, zarr_format=3
-    )
-
-
-def open_dataset(folder: Path) -> xr.Dataset:
-    """Reads results.zarr of a run."""
-    return xr.open_zarr(folder / "results.zarr", consolidated=False).load()
-
-
-def as_json(value: object) -> str:
-    """Strict JSON (no NaN), for attributes and files."""
-    return json.dumps(value, indent=1, allow_nan=False, default=str)

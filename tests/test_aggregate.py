@@ -14,6 +14,7 @@ from stress.book import select_accounts
 from stress.engine import FrozenBook, Rows, run_block
 from stress.frozen import freeze, used_part
 
+reduced = jax.jit(reduce_tile, static_argnums=0)
 PATHS, USERS, ROWS, TIMES = 40, 5, 12, 6
 OWNER = {3: 1, 0: 1, 7: 4}  # rows of isolated positions and whose they are
 OWN = [2, 5, 1, 8, 4]
@@ -68,7 +69,7 @@ def rows_of(user: int) -> list[int]:
 @pytest.mark.parametrize("seed", range(3))
 def test_counts_by_hand(seed: int) -> None:
     rows, valid = outcomes(seed), np.random.default_rng(seed).random(PATHS) < 0.7
-    (counts, accounts), _ = reduce_tile(TIMES, book(), rows, jnp.asarray(valid))
+    (counts, accounts), _ = reduced(TIMES, book(), rows, jnp.asarray(valid))
     want = {
         "first": np.zeros((TIMES + 1, USERS), int),
         "ratio": np.zeros((RATIO_BINS, USERS), int),
@@ -110,7 +111,7 @@ def test_counts_by_hand(seed: int) -> None:
 
 def test_money_of_a_path_by_hand() -> None:
     rows = outcomes()
-    _, money = reduce_tile(TIMES, book(), rows, jnp.ones(PATHS, bool))
+    _, money = reduced(TIMES, book(), rows, jnp.ones(PATHS, bool))
     first, end = np.asarray(rows.first), rows.settlement
     for p in range(PATHS):
         gone = [k for k in range(ROWS) if np.isfinite(first[p, k])]
@@ -132,7 +133,7 @@ def test_single_precision_is_summed_in_double() -> None:
     loss = jnp.full((PATHS, ROWS), 0.25, "float32").at[:, 2].set(1e8)
     narrow = jax.tree.map(lambda x: x.astype("float32") if x.dtype == jnp.float64 else x, rows)
     narrow = dataclasses.replace(narrow, loss=loss)
-    (_, accounts), money = reduce_tile(TIMES, book(), narrow, jnp.ones(PATHS, bool))
+    (_, accounts), money = reduced(TIMES, book(), narrow, jnp.ones(PATHS, bool))
     assert (np.asarray(money.equity_loss) == 1e8 + 0.25 * (ROWS - 1)).all()
     assert money.equity_loss.dtype == accounts.equity_loss.dtype == jnp.float64
     assert float(jnp.sum(loss[0])) != 1e8 + 0.25 * (ROWS - 1)
@@ -142,7 +143,7 @@ def test_a_masked_path_counts_nowhere_even_if_it_is_not_finite() -> None:
     rows = outcomes()
     bad = jax.tree.map(lambda x: x.at[3].set(jnp.nan) if x.dtype == jnp.float64 else x, rows)
     valid = jnp.asarray(np.arange(PATHS) != 3)
-    found, want = (reduce_tile(TIMES, book(), r, valid)[0] for r in (bad, rows))
+    found, want = (reduced(TIMES, book(), r, valid)[0] for r in (bad, rows))
     for mine, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(want), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert int(found[0].paths) == PATHS - 1
@@ -151,8 +152,8 @@ def test_a_masked_path_counts_nowhere_even_if_it_is_not_finite() -> None:
 def test_halves_add_up_to_the_whole() -> None:
     rows = outcomes()
     half = np.arange(PATHS) < PATHS // 3
-    parts = [reduce_tile(TIMES, book(), rows, jnp.asarray(v))[0][0] for v in (half, ~half)]
-    (whole, _), _ = reduce_tile(TIMES, book(), rows, jnp.ones(PATHS, bool))
+    parts = [reduced(TIMES, book(), rows, jnp.asarray(v))[0][0] for v in (half, ~half)]
+    (whole, _), _ = reduced(TIMES, book(), rows, jnp.ones(PATHS, bool))
     for name, value in vars(whole).items():
         np.testing.assert_array_equal(getattr(parts[0], name) + getattr(parts[1], name), value)
 

@@ -108,7 +108,10 @@ def test_refusals_of_the_whole_campaign(tmp_path: Path) -> None:
         ([("book.accounts", lender)], "book"),
         ([("assumptions", {"nope": True})], "assumptions.nope"),
         ([("assumptions", {"min_borrow_offset": "some"})], "assumptions.min_borrow_offset"),
-        ([(f"{RUN}.prices.volatility.ETH", 1), (f"{RUN}.prices.correlation", -0.9), *third_asset()],
+        ([(f"{RUN}.prices.volatility.ETH", 1), *third_asset()],
+         "scenarios.crash.prices.correlation"),
+        ([(f"{RUN}.prices.volatility.ETH", 1), (f"{RUN}.prices.correlation", -0.9),
+          ("scenarios.crash.prices.correlation.default", 0.5), *third_asset()],
          "scenarios.run.prices.correlation"),
     ]:  # fmt: skip
         with pytest.raises(InputError) as refused:

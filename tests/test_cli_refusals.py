@@ -147,7 +147,7 @@ def test_places_for_results(refused) -> None:
     Path("begun").mkdir()
     Path("begun/state.json").write_text(json.dumps(state))
     sentence = refused("run", "campaign.yaml", "--out", "begun", "--resume")
-    assert "begun: found a run with another campaign;" in sentence
+    assert "begun: found a run with another campaign, version;" in sentence
     assert "an unfinished run" in refused("run", "campaign.yaml", "--out", "begun")
     assert "no finished run" in refused("report", "begun")
     Path("begun/summary.json").write_text("{}")

@@ -12,17 +12,10 @@ from campaign_cases import small_figures, small_plan, small_tails, small_totals
 from models import status
 from reports.page import write_report
 from stress.attributes import attributes
-from stress.dataset import (
-    QUANTILES,
-    STATISTICS,
-    as_json,
-    build_dataset,
-    open_dataset,
-    save_dataset,
-    summary,
-)
+from stress.dataset import QUANTILES, STATISTICS, build_dataset
 from stress.metrics import ACCOUNT_METRICS, MEASURES, METRICS
 from stress.provenance import provenance
+from stress.results import as_json, open_dataset, save_dataset, summary
 
 EVENT = "scenario account statistic"
 DIMENSIONS = {

@@ -326,9 +326,7 @@ def test_expected_shortfall_refuses_what_the_sample_cannot_know():
     for figure in (e.standard_error, e.low, e.high):
         np.testing.assert_array_equal(np.isfinite(figure), [False, False, True])
     losses[2, 50] = np.nan
-    assert np.isnan(
-        [figure[2] for figure in astuple(tail.expected_shortfall(losses, 0.99))]
-    ).all()
+    assert np.isnan([figure[2] for figure in astuple(tail.expected_shortfall(losses, 0.99))]).all()
     losses[2, 50] = np.inf
     e = tail.expected_shortfall(losses[2], 0.99)
     assert e.value == np.inf and np.isnan(e.high)

@@ -21,6 +21,7 @@ def run_command(
     from stress.config import load_campaign
     from stress.doctor import self_test
     from stress.engine_canary import engine_canary
+    from stress.provenance import version
     from stress.store import open_run
 
     started = time.monotonic()
@@ -36,7 +37,12 @@ def run_command(
     plan = build_plan(campaign)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = out or Path("runs") / f"{campaign.spec.name}-{stamp}"
-    identity = {"campaign": campaign.digest, "block": plan.block, "paths": campaign.spec.paths}
+    identity = {
+        "campaign": campaign.digest,
+        "block": plan.block,
+        "paths": campaign.spec.paths,
+        "version": {name: version(name) for name in ("hyperstress", "jax", "jaxlib")},
+    }
     open_run(folder, identity, resume)
     threads = workers or os.cpu_count() or 1
 
@@ -97,9 +103,10 @@ def _finish(plan, totals, tails, folder: Path, started: float, threads: int):
     """Writes dataset, summary and manifest; summary.json last, it marks a finished run."""
     from stress.attributes import attributes
     from stress.book import margin_accounts
-    from stress.dataset import as_json, build_dataset, save_dataset, summary
+    from stress.dataset import build_dataset
     from stress.margin_figures import book_venue, row_figures
     from stress.provenance import provenance
+    from stress.results import as_json, save_dataset, summary
     from stress.store import write_atomically
 
     campaign = plan.campaign
@@ -163,7 +170,7 @@ def _show_summary(results) -> None:
 def report_command(folder: Path, out: Path | None) -> None:
     """Writes the report of a finished run."""
     from reports.page import write_report
-    from stress.dataset import open_dataset
+    from stress.results import open_dataset
 
     if not (folder / "summary.json").exists():
         raise InputError(folder, "", "no finished run", "the directory of a finished run")
