@@ -30,7 +30,7 @@ from stress.venues import load_venue
 STEPS, PATHS = 24, 8
 VENUE = "hyperliquid/2026-08-19"
 DEX = "xyz:GOLD"
-MODES = ["portfolio"] * 5 + ["borrower"] * 2 + ["unified"] * 3 + ["cross"] * 4
+MODES = ["portfolio"] * 5 + ["borrower"] * 2 + ["unified"] * 4 + ["cross"] * 6
 SUMS = ("loss", "loan", "notional", "collateral")
 
 
@@ -159,7 +159,7 @@ def document(rng, accounts, prices, rules) -> dict[str, Any]:
 
 
 def random_path(rng, prices, debt: float) -> dict[str, Any]:
-    """Prices that wander and jump together; utilization that reaches 1; a premium of either sign."""
+    """Prices that wander and jump together; utilization up to 1; a premium of either sign."""
     common, own = rng.normal(0, 0.025, STEPS), rng.normal(0, 0.025, (5, STEPS))
     jump = rng.normal(0, 0.2, STEPS) * (rng.random(STEPS) < 0.05)
 

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from scipy import stats
 
-from stress import estimate, tail
+from stress import estimate
 from stress.estimate import Estimate
 
 Z95 = 1.959963984540054

@@ -34,11 +34,16 @@ CONSTANT = (
     ("scenarios.run.overlays", []),
     ("scenarios.crash", CRASH),
 )
+SWITCHES = {
+    "min_borrow_offset": "additive",
+    "rate_convention": "effective",
+    "reserve_liquidity_limits_credit": False,
+}
 
 
 @pytest.fixture
 def traces(monkeypatch) -> list[int]:
-    """Grows by one entry whenever `run_block` is traced; its cache starts empty."""
+    """Grows whenever `run_block` is traced; what it compiled before does not count."""
     seen: list[int] = []
 
     def reduce(*arguments: Any):
@@ -47,6 +52,11 @@ def traces(monkeypatch) -> list[int]:
 
     monkeypatch.setattr(campaign, "reduce_tile", reduce)
     return seen
+
+
+def compiled(program: Any) -> int:
+    """Programs that a jitted function has compiled in this process."""
+    return program._cache_size()
 
 
 def changed(folder: Path, *changes: tuple[str, Any]) -> Plan:
@@ -58,7 +68,7 @@ def test_blocks_scenarios_and_parameters_share_one_program(tmp_path: Path, trace
     made = changed(tmp_path, *CONSTANT)
     assert made.blocks == 3 and made.block == 2048
     compute_block(made, "run", 0)
-    once, known = len(traces), run_block._cache_size()
+    once, known = len(traces), compiled(run_block)
     assert once > 0
     blocks = {name: [compute_block(made, name, i) for i in range(3)] for name in ("run", "crash")}
     assert not np.array_equal(blocks["run"][1]["count.first"], blocks["run"][2]["count.first"])
@@ -66,19 +76,15 @@ def test_blocks_scenarios_and_parameters_share_one_program(tmp_path: Path, trace
     for i, block in enumerate(blocks["run"]):
         totals.merge(i, 2048 * i, block)
     tail_contributions(made, {"run": totals})
-    variants = (
-        ("seed", 12),
-        ("scenarios.run.prices.volatility.HYPE", 3.0),
-        ("scenarios.run.funding", {"premium": 0.01}),
-        ("assumptions", {"min_borrow_offset": "none", "rate_convention": "effective"}),
-        ("assumptions", {"reserve_liquidity_limits_credit": False}),
-        ("venue", "hyperliquid/2026-06-23"),  # another LTV of HYPE
-        ("book.prices.BTC", 60_000.0),
-        ("book.accounts.0.balances.USDC", -100.0),
+    variants: tuple[tuple[tuple[str, Any], ...], ...] = (
+        (("seed", 12), ("scenarios.run.prices.volatility.HYPE", 3.0)),
+        (("scenarios.run.funding", {"premium": 0.01}), ("book.prices.BTC", 60_000.0)),
+        (("assumptions", SWITCHES), ("book.accounts.0.balances.USDC", -100.0)),
+        (("venue", "hyperliquid/2026-06-23"),),  # another LTV of HYPE
     )
-    for change in variants:
-        compute_block(changed(tmp_path, *CONSTANT, change), "run", 0)
-    assert len(traces) == once and run_block._cache_size() == known
+    for changes in variants:
+        compute_block(changed(tmp_path, *CONSTANT, *changes), "run", 0)
+    assert len(traces) == once and compiled(run_block) == known
     before = changed(tmp_path, *CONSTANT, ("venue", "hyperliquid/2026-06-23"))
     assert not np.array_equal(before.venue.ltv, made.venue.ltv)
     compute_block(changed(tmp_path, *CONSTANT, ("horizon", "5h")), "crash", 0)
@@ -92,9 +98,9 @@ def test_scenarios_of_one_kind_share_their_sampling(tmp_path: Path) -> None:
     wild = {**calm, "prices": {**calm["prices"], "volatility": {"default": 2.0}}}
     two = changed(tmp_path, ("scenarios", {"calm": calm, "wild": wild}))
     compute_block(two, "calm", 0)
-    known = [program._cache_size() for program in programs]
+    known = [compiled(program) for program in programs]
     blocks = [compute_block(two, name, i) for name in ("calm", "wild") for i in (1, 2)]
-    assert [program._cache_size() for program in programs] == known
+    assert [compiled(program) for program in programs] == known
     assert len({float(b["path.log_return"][0, 0]) for b in blocks}) == 4
 
 
@@ -153,14 +159,16 @@ def test_nothing_of_path_times_step_times_account_exists() -> None:
 
 
 def test_more_accounts_do_not_make_the_arrays_of_time_larger() -> None:
-    """Arrays that have a time axis grow with paths and factors alone, but for counts of accounts."""
+    """Arrays with a time axis grow with paths and factors alone, whatever the tiles of accounts."""
     made = random_case(0)
     sizes = []
     for copies in (1, 3):
         book = freeze(used_part(made.book), made.venue, path_tile=PATHS)
         many = dataclasses.replace(
             book,
-            accounts=tuple(jax.tree.map(lambda x: jnp.tile(x, copies), a) for a in book.accounts),
+            accounts=tuple(
+                jax.tree.map(functools.partial(jnp.tile, reps=copies), a) for a in book.accounts
+            ),
             equity=tuple(jnp.tile(e, copies) for e in book.equity),
         )
         block = functools.partial(run_block, reduce=reduce_tile)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,9 +24,9 @@ def case() -> Case:
     return random_case(6)
 
 
-def frozen(**options) -> FrozenBook:
+def frozen(**options: Any) -> FrozenBook:
     made = case()
-    return freeze(used_part(made.book), made.venue, **({"path_tile": 8} | options))
+    return freeze(used_part(made.book), made.venue, path_tile=8, **options)
 
 
 def placed(book: FrozenBook) -> dict[str, np.ndarray]:
@@ -125,7 +126,7 @@ def test_rows_are_where_the_book_says() -> None:
         for i, m in enumerate(account.markets):
             np.testing.assert_array_equal(size[place[here] - start, i], rows.size[here, m])
         others = [m for m in range(4) if m not in account.markets]
-        assert (rows.size[np.ix_(here, others)] == 0).all()
+        assert (rows.size[here][:, others] == 0).all()
     worth = np.concatenate([np.asarray(e).ravel() for e in book.equity])[place]
     np.testing.assert_array_equal(worth, equity_now(held, rows))
     names = group_names(held)

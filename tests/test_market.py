@@ -19,7 +19,7 @@ from models.status import NON_FINITE, OK, PRICE_RANGE
 from models.venue import Venue
 from stress.campaign import plan, run_blocks, scenario_key
 from stress.market import PathView, Pool, Scenario, Today, normals_per_step, sample_block
-from stress.metrics import METRICS, account_estimates, failed_paths
+from stress.metrics import account_estimates, failed_paths
 from stress.scenarios import gbm
 from stress.utilization_model import no_spike
 
@@ -109,9 +109,7 @@ def test_precision_is_cast_last() -> None:
     for got, want in zip(jax.tree.leaves(narrow[0]), jax.tree.leaves(wide[0]), strict=True):
         assert got.dtype == np.float32
         np.testing.assert_array_equal(got, np.asarray(want).astype(np.float32))
-    for got, want in zip(jax.tree.leaves(narrow[1]), jax.tree.leaves(wide[1]), strict=True):
-        assert got.dtype == want.dtype
-        np.testing.assert_array_equal(got, want)
+    jax.tree.map(np.testing.assert_array_equal, narrow[1], wide[1])
 
 
 def test_other_seeds_and_scenarios_have_other_paths() -> None:
@@ -219,17 +217,14 @@ def test_statuses() -> None:
 
 def test_a_price_that_overflows_in_single_precision_has_a_status() -> None:
     process = dataclasses.replace(scenario().process, drift=jnp.ones(3) * 365 * 100.0)
-    wide, narrow = (
-        sample(of=scenario(process=process), precision=p) for p in ("float64", "float32")
-    )
-    assert (np.asarray(wide[1].status) == PRICE_RANGE).all()
-    assert (np.asarray(narrow[1].status) == NON_FINITE).all()
+    for precision, status in (("float64", PRICE_RANGE), ("float32", NON_FINITE)):
+        _, view = sample(of=scenario(process=process), precision=precision)
+        assert (np.asarray(view.status) == status).all()
 
 
 def test_paths_that_fail_are_shown_and_widen_every_interval(tmp_path: Path) -> None:
     """A campaign on some of whose paths prices leave what a double can hold."""
-    spread, hours = 700.0, 24 / 8760
-    volatility = spread / hours**0.5
+    volatility = 700.0 / (24 / 8760) ** 0.5  # 700 in the logarithm over the day
     wild = {
         "process": "gbm",
         "volatility": {"default": volatility},
@@ -255,7 +250,3 @@ def test_paths_that_fail_are_shown_and_widen_every_interval(tmp_path: Path) -> N
     assert (found.low < gone / 512 + 1e-12).all() and (
         found.high > (gone + failed) / 512 - 1e-12
     ).all()
-    for metric in METRICS:
-        estimate = metric.estimate(total)
-        if metric.id.startswith(("system.equity_loss", "system.bad_debt")):
-            assert not np.isfinite(estimate.value) or estimate.high - estimate.low > 0, metric.id

@@ -1,8 +1,8 @@
 """Ordinary campaigns against closed forms and quadrature: no tolerance but their own error.
 
-The references are ../shared/validation/reference_values.json: a looper whose loan grows at 5 % (no
-perpetuals), and barriers, which are standard accounts long one contract whose maintenance is reached
-at the barrier, with a premium at which funding is zero.
+The references are ../shared/validation/reference_values.json: a looper whose loan grows at 5 %
+(no perpetuals), and barriers, which are standard accounts long one contract whose maintenance is
+reached at the barrier, with a premium at which funding is zero.
 
 To print the table of all rows: python -m tests.test_references
 """
@@ -175,12 +175,11 @@ def test_nothing_but_the_price_moves_a_barrier() -> None:
 
 
 def test_a_week_by_the_hour(tmp_path: Path, shared: Path) -> None:
-    """Six of the references with 2^16 paths; a volatility 3 % too high fails."""
+    """Six of the references with 2^16 paths; a volatility 3 % too high fails with half of them."""
     rows = rows_of(tmp_path, 7, paths=2**16)
     assert len(rows) == 6
     assert max(abs(row.z) for row in rows) < LIMIT, rows
     wrong = rows_of(tmp_path, 7, paths=2**15, volatility=1.03)
-    print([(w.name, w.z) for w in wrong])
     assert [row.z > LIMIT for row in wrong[:4]] == [True] * 4, wrong
 
 
