@@ -42,7 +42,8 @@ def freeze(
       venue: the rule book.
       path_tile: paths of a tile.
       account_tile: accounts of a tile at most.
-      coarse: group by whether accounts borrow alone, with all terms (checks the grouping).
+      coarse: group by whether accounts borrow alone, with all terms, to check the first passages
+        against; what has no positions then gets the thresholds of what has.
 
     Returns:
       The engine's book, float64.

@@ -1,7 +1,9 @@
 """Sampled markets: from the random numbers of a path to everything an account sees of it.
 
-All of it is float64 and keyed by (seed, scenario, path), so a path is the same whatever the block,
-the device or the precision of the book. Axes: `A` assets (risk factors), `T` times (0 = now).
+All of it is float64 and keyed by (seed, scenario, path): the random numbers of a path are the same
+whatever the block, the device or the precision of the book. With blocks of the same shape a path is
+bit-identical; another shape may move last bits (measured 1e-13 relative). Axes: `A` assets (risk
+factors), `T` times (0 = now).
 """
 
 from dataclasses import dataclass, field
