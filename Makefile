@@ -51,7 +51,7 @@ $(STAMP): pyproject.toml constraints.txt
 	test -n "$$python" || { echo "Python 3.11 or newer is needed: make PYTHON=..." >&2; exit 1; }; \
 	rm -f $@; \
 	if ! $(BIN)/python -m pip --version >/dev/null 2>&1 || \
-	  test -n "$(PYTHON)" -a "$$($(BIN)/python -c '$(RELEASE)')" != "$$("$$python" -c '$(RELEASE)')"; \
+	  test -n "$(PYTHON)" -a "$$($(BIN)/python -c '$(RELEASE)' 2>/dev/null)" != "$$("$$python" -c '$(RELEASE)')"; \
 	then "$$python" -m venv --clear $(VENV); fi
 	@echo "Installing the pinned packages into $(VENV) ..."
 	@$(PIP) install -c constraints.txt hatchling
