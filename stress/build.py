@@ -15,9 +15,10 @@ from stress.campaign_schema import CorrelationMatrix, ScenarioFile
 from stress.config import Campaign, scenario_prefix
 from stress.errors import InputError
 from stress.files import suggest
+from stress.margin_figures import book_venue
 from stress.market import Scenario, Today
 from stress.scenarios.overlays import crash
-from stress.venues import VenueBook, build_venue
+from stress.venues import VenueBook
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,15 +35,7 @@ def build_inputs(book: Book, venue_book: VenueBook, assumptions: dict, file: obj
     if not (book.markets or book.tokens):
         raise InputError(file, "book", "no position and no collateral", "accounts that prices move")
     try:
-        venue = build_venue(
-            venue_book,
-            book.markets,
-            extra_markets={**book.max_leverage, **book.margin_tables},
-            settle={m: token for m, token in book.settle.items() if m in book.markets},
-            quotes=book.quotes,
-            tokens=book.tokens,
-            assumptions=assumptions,
-        )
+        venue = book_venue(book, venue_book, assumptions)
     except InputError as error:
         if error.key.removeprefix("assumptions.") in assumptions:  # the campaign's, not the venue's
             raise InputError(file, error.key, error.found, error.allowed) from None
