@@ -33,9 +33,18 @@ def market(results: xr.Dataset) -> Table | None:
 def statuses(results: xr.Dataset) -> Table:
     """How the paths ended."""
     scenarios = selection.names(results, "scenario")
+    known = selection.names(results, "status")
+    told = (
+        results["status_meaning"].values
+        if "status_meaning" in results.coords
+        else [""] * len(known)
+    )
+    meaning = dict(zip(known, map(str, told), strict=True))
     rows = []
     for status in selection.names(results, "status"):
-        row = [Cell(text=units.shorten(units.name(status), 48), title=status)]
+        row = [
+            Cell(text=units.shorten(units.name(status), 48), title=status, detail=meaning[status])
+        ]
         for s in scenarios:
             counts = results["status_count"].sel(scenario=s)
             number, total = float(counts.sel(status=status)), float(counts.sum())
