@@ -97,7 +97,7 @@ def margin_state(
       float64, 1e-7 in float32.
 
     Source:
-      Hyperliquid docs, "Portfolio margin" and "Margining", read 2026-08-22; recorded accounts of
+      Hyperliquid docs, "Portfolio margin" and "Margining", read 2026-11-22; recorded accounts of
       2026-09-08 for the transfer margin and the meaning of X.
     """
     zero = jnp.zeros_like(account.shared_margin)

@@ -40,7 +40,8 @@ def critical_scales(
     """Price factors nearest to 1, below and above, at which the account becomes liquidatable.
 
     The excess beyond the trigger is convex in the factor, so the healthy factors form one
-    interval around 1 and bisection on either side is exact.
+    interval around 1 and bisection on either side is exact. (The least-borrow offset jumps by 20
+    USDC where a debt begins, which matters to accounts of about that size only.)
 
     Args:
       venue: the rule book.
@@ -56,7 +57,7 @@ def critical_scales(
       Raises nothing. Accurate to 1e-13 relative in float64.
 
     Source:
-      Definition of the portfolio margin ratio, Hyperliquid docs, read 2026-08-22.
+      Definition of the portfolio margin ratio, Hyperliquid docs, read 2026-11-22.
     """
 
     def beyond(s):

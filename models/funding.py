@@ -22,7 +22,7 @@ def funding_rate(funding: Funding, premium: Scalar) -> Scalar:
       Raises nothing; NaN in gives NaN out.
 
     Source:
-      Hyperliquid docs, "Funding", read 2026-08-22.
+      Hyperliquid docs, "Funding", read 2026-11-22.
     """
     basis = premium + jnp.clip(funding.interest - premium, -funding.clamp, funding.clamp)
     return jnp.clip(basis / funding.interval, -funding.cap, funding.cap)
@@ -32,6 +32,6 @@ def funding_per_contract(rate: Scalar, oracle: Scalar, hours: Scalar) -> Scalar:
     """What a long pays per contract over `hours`, quote units: rate * oracle price * hours.
 
     Source:
-      Hyperliquid docs, "Funding", read 2026-08-22: payments use the oracle price.
+      Hyperliquid docs, "Funding", read 2026-11-22: payments use the oracle price.
     """
     return rate * oracle * hours

@@ -28,7 +28,7 @@ def borrow_rate(lending: Lending, q: int, used: Scalar) -> Scalar:
     """Borrow rate at utilization `used`, per year: base + slope * max(0, used - kink).
 
     Source:
-      Hyperliquid docs, "Portfolio margin", read 2026-08-22.
+      Hyperliquid docs, "Portfolio margin", read 2026-11-22.
     """
     return lending.base_rate[q] + lending.slope[q] * jnp.maximum(used - lending.kink[q], 0)
 
@@ -60,7 +60,7 @@ def growth(rate: Scalar, hours: Scalar, rate_is_effective: Scalar) -> Scalar:
       Raises nothing; an effective rate of -100 % or less gives NaN or -1.
 
     Source:
-      Hyperliquid docs, "Portfolio margin", read 2026-08-22; the reading is an assumption.
+      Hyperliquid docs, "Portfolio margin", read 2026-11-22; the reading is an assumption.
     """
     nominal = jnp.where(rate_is_effective > 0, jnp.log1p(rate), rate)
     return jnp.expm1(nominal * hours / HOURS_PER_YEAR)

@@ -38,7 +38,7 @@ def tiers_from_leverage(schedules: list[list[tuple[float, float]]]) -> MarginTie
       Raises ValueError where bounds do not ascend from 0 or leverage does not fall.
 
     Source:
-      Hyperliquid docs, "Margin tiers", read 2026-08-22.
+      Hyperliquid docs, "Margin tiers", read 2026-11-22.
     """
     tiers = max((len(s) for s in schedules), default=1)
     rate = np.zeros((tiers, len(schedules)))
@@ -82,7 +82,7 @@ def maintenance_margin(
       1e8 USDC, below 1e-6 USDC in float64.
 
     Source:
-      Hyperliquid docs, "Margin tiers", read 2026-08-22.
+      Hyperliquid docs, "Margin tiers", read 2026-11-22.
     """
     lines = [rate[k] * notional - deduction[k] for k in range(rate.shape[0])]
     return functools.reduce(jnp.maximum, lines)
@@ -105,7 +105,7 @@ def maintenance_rate(
       Raises nothing; NaN in gives the first tier's rate.
 
     Source:
-      Hyperliquid docs, "Liquidations", read 2026-08-22: l = 1 / maintenance leverage.
+      Hyperliquid docs, "Liquidations", read 2026-11-22: l = 1 / maintenance leverage.
     """
     result, highest = rate[0], rate[0] * notional - deduction[0]
     for k in range(1, rate.shape[0]):

@@ -28,7 +28,7 @@ def weighted_median(prices: Float[Array, "V"], weights: Float[Array, "V"]) -> Sc
       Raises nothing; weights all 0 give the lowest price.
 
     Source:
-      Hyperliquid docs, "Oracle", read 2026-08-22.
+      Hyperliquid docs, "Oracle", read 2026-11-22.
     """
     order = jnp.argsort(prices)
     ranked, mass = prices[order], jnp.cumsum(weights[order])
@@ -65,7 +65,7 @@ def mark_price(
       Raises nothing; NaN in gives NaN out.
 
     Source:
-      Hyperliquid docs, "Robust price indices", read 2026-08-22.
+      Hyperliquid docs, "Robust price indices", read 2026-11-22.
     """
     return median_of_three(oracle + basis_average, median_of_three(bid, ask, last), external_perps)
 
@@ -93,6 +93,6 @@ def borrow_price(spot: Scalar, mark: Scalar, oracle: Scalar, stable: Scalar) -> 
       Raises nothing; NaN in gives NaN out.
 
     Source:
-      Hyperliquid docs, "Portfolio margin", read 2026-08-22.
+      Hyperliquid docs, "Portfolio margin", read 2026-11-22.
     """
     return median_of_three(spot, mark * stable, oracle * stable)

@@ -53,7 +53,7 @@ def requirements(
       Raises nothing; NaN in gives NaN out.
 
     Source:
-      Hyperliquid docs, "Portfolio margin", read 2026-08-22; branch form from recorded accounts of
+      Hyperliquid docs, "Portfolio margin", read 2026-11-22; branch form from recorded accounts of
       2026-09-08 (residual 1e-8).
     """
     quotes = range(len(venue.quotes))
@@ -110,7 +110,7 @@ def margin_ratio(requirements: Sequence[Requirement]) -> Scalar:
       Raises nothing; NaN in gives NaN out.
 
     Source:
-      Hyperliquid docs, "Portfolio margin", read 2026-08-22.
+      Hyperliquid docs, "Portfolio margin", read 2026-11-22.
     """
     ratios = []
     for r in requirements:
@@ -128,7 +128,8 @@ def excess(venue: Venue, account: Account, requirements: Sequence[Requirement]) 
 
         excess = max_q (required_q - trigger * available_q)
 
-    Piecewise linear and convex in prices, finite where the ratio is infinite. Where nothing is
+    Piecewise linear and convex in prices but for the jump of the least-borrow offset (20 USDC)
+    where a debt begins; finite where the ratio is infinite. Where nothing is
     required and nothing available it is 0, not liquidatable.
     """
     limit = trigger(venue, account)
@@ -187,7 +188,7 @@ def desired_loan(venue: Venue, market: Market, state: MarginState, q: int) -> Sc
 
     Source:
       Recorded portfolio accounts of 2026-09 (within 1.3 %, lag between adjustments); "Portfolio
-      margin", read 2026-08-22, for the limits.
+      margin", read 2026-11-22, for the limits.
     """
     wanted = jnp.maximum(state.transfer[q] - state.equity[q], 0)
     limit = jnp.maximum(
@@ -236,7 +237,7 @@ def liquidation_price(
       Raises nothing; size 0 gives NaN.
 
     Source:
-      Hyperliquid docs, "Liquidations", read 2026-08-22; recorded vectors of 2026-09-08 (1e-10).
+      Hyperliquid docs, "Liquidations", read 2026-11-22; recorded prices of 2026-09-08 (1.3e-10, CHIP 1.1e-9 by its printed digits).
     """
     side, units = jnp.sign(size), jnp.abs(size)
     value = available + maintenance_margin(rate, deduction, units * mark)

@@ -193,7 +193,7 @@ def margin_accounts(book: Book) -> MarginAccounts:
       Rows `[0, U)` the accounts, then (account, DEX) rows, then isolated positions in book order.
 
     Source:
-      Hyperliquid docs, "Margining" and "Portfolio margin", read 2026-08-22; HIP-3 DEXs have
+      Hyperliquid docs, "Margining" and "Portfolio margin", read 2026-11-22; HIP-3 DEXs have
       separate collateral for standard accounts, portfolio accounts count them together.
     """
     settle, iso = settle_index(book), book.isolated

@@ -149,30 +149,27 @@ def run_blocks(
             totals[name].merge(index, index * plan.block, arrays)
             progress(1, len(arrays["path.status"]))
 
-    stop = threading.Event()
+    stop, merging = threading.Event(), threading.Lock()
 
-    def work(name: str, index: int) -> tuple[str, int, Arrays] | None:
+    def work(name: str, index: int) -> None:
+        """Computes, keeps and merges a block; nothing of it outlives the merge."""
         if stop.is_set():
-            return None
+            return
         arrays = compute_block(plan, name, index)
         check()
         if folder is not None:
             save_block(folder, name, index, arrays)
-        return name, index, arrays
-
-    def take(done: tuple[str, int, Arrays] | None) -> None:
-        if done is not None:
-            name, index, arrays = done
+        with merging:
             totals[name].merge(index, index * plan.block, arrays)
             progress(1, len(arrays["path.status"]))
 
     if missing:
-        take(work(*missing[0]))  # compiles once, alone
+        work(*missing[0])  # compiles once, alone
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
         futures: list[Future] = [pool.submit(work, *block) for block in missing[1:]]
         try:
             for future in as_completed(futures):
-                take(future.result())
+                future.result()
         except BaseException:
             stop.set()
             raise

@@ -68,7 +68,10 @@ def tile_rows(venue: Venue, account: Account, equity: Float[Array, "n"], market:
       market: leaves `[F, p, T]`, prices of each path over time.
 
     Returns:
-      Outcomes, `[p, n]`.
+      Outcomes, `[p, n]`; float32 or float64 as the book and the market are.
+
+    Errors:
+      Raises nothing; a NaN price is never liquidatable and its losses are NaN.
     """
     paths, times = market.quote_price.shape[-2:]
     fresh = _start(account)
@@ -163,7 +166,10 @@ def run_block(venue, book, market, valid, reduce):
       reduce: `(times, book, rows, valid [p]) -> (sums, per_path)`; static.
 
     Returns:
-      (sums added over tiles, per-path leaves `[P, ...]`).
+      (sums added over tiles, per-path leaves `[P, ...]`; zeros for a tile without a valid path).
+
+    Errors:
+      Raises TypeError where `P` is no multiple of the path tile.
     """
     times = market.quote_price.shape[-1]
 

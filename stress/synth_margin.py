@@ -105,7 +105,7 @@ def pool_use(
       Loan and supply, USDC `[U]`.
 
     Source:
-      Recorded portfolio accounts of 2026-09 (within 1.3 %); "Portfolio margin", read 2026-08-22.
+      Recorded portfolio accounts of 2026-09 (within 1.3 %); "Portfolio margin", read 2026-11-22.
     """
     wanted = np.maximum(0, transfer - equity)
     loan = np.minimum(np.minimum(wanted, rules.borrow_cap), np.maximum(capacity, margin - equity))

@@ -7,11 +7,11 @@ positions stops at its first liquidation in the kernel, so money is compared up 
 import functools
 from typing import Any
 
+import engine_oracle
 import jax
 import jax.numpy as jnp
 import numpy as np
 import oracles
-import oracles_path
 from margin_cases import (
     MARKETS,
     QUOTES,
@@ -158,25 +158,6 @@ def has_plain_debt(account):
     return bool(settled) and any(c and q not in settled for q, c in account["cash"].items())
 
 
-def full_of_settled(account, path, rules, got):
-    """Whether the oracle's full threshold is reached, no interest after the liquidation."""
-    first = got["first_liquidatable"]
-    if first is None or not account["positions"]:
-        return got["first_full"] is not None
-    if got["first_full"] is not None and got["first_full"] <= first:
-        return True
-    frozen = oracles_path.own_copy(account)
-    for t in range(STEPS + 1):
-        prices = oracles_path.prices_at(path, t)
-        if t == first:
-            for q, held in oracles.exposure(frozen, prices, rules).items():
-                frozen["cash"][q] = frozen["cash"].get(q, 0.0) + got["equity"][t][q] - held["X"]
-        if t >= first and oracles_path.observe(frozen, prices, rules, {}, {})["full"]:
-            return True
-        oracles_path.pay_funding(frozen, prices, path["premium"], rules, 1.0)
-    return False
-
-
 def disagreements(rules, accounts, paths, positions=True):
     """Accounts whose first passage, money or flags differ from the oracle's, and what was seen."""
     first, equity, loan, (partial, full), end = run(rules, accounts, paths, positions)
@@ -197,7 +178,7 @@ def disagreements(rules, accounts, paths, positions=True):
         if loan:
             mine = np.stack([part[:, k] for part in loan], axis=1)
             same &= bool(close(mine[: last + 1], owed[: last + 1]).all())
-        settled = full_of_settled(account, path, rules, want)
+        settled = engine_oracle.full(account, path, rules, want)
         same &= full[k] >= settled if has_plain_debt(account) else full[k] == settled
         if account["mode"] == "portfolio" and not account["positions"]:
             same &= partial[k] == (want["first_partial"] is not None)

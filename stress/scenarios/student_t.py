@@ -12,7 +12,7 @@ from scipy.interpolate import CubicSpline
 from stress.scenarios.gaussian import HOURS_PER_YEAR
 
 REACH = 9.0  # standard normals beyond +-9 do not occur (1e-19)
-PANELS = 512  # of the spline of log(W) over the normal score; error below 1e-9
+PANELS = 512  # of the spline of log(W) over the normal score; error below 1e-8
 
 
 @jax.tree_util.register_dataclass
