@@ -237,7 +237,8 @@ def liquidation_price(
       Raises nothing; size 0 gives NaN.
 
     Source:
-      Hyperliquid docs, "Liquidations", read 2026-11-22; recorded prices of 2026-09-08 (1.3e-10, CHIP 1.1e-9 by its printed digits).
+      Hyperliquid docs, "Liquidations", read 2026-11-22; recorded prices of 2026-09-08
+      (1.3e-10, CHIP 1.1e-9 by its printed digits).
     """
     side, units = jnp.sign(size), jnp.abs(size)
     value = available + maintenance_margin(rate, deduction, units * mark)
