@@ -21,7 +21,8 @@ def utilization(supplied: Scalar, borrowed: Scalar) -> Scalar:
       Recorded reserves of 2026-09-08: 264,565,198.26 / 416,268,254.15 = 0.635564196.
     """
     empty = supplied <= 0
-    return jnp.where(empty, (borrowed > 0) * 1.0, borrowed / jnp.where(empty, 1, supplied))
+    unfunded = jnp.where(borrowed > 0, 1.0, 0.0)
+    return jnp.where(empty, unfunded, borrowed / jnp.where(empty, 1, supplied))
 
 
 def borrow_rate(lending: Lending, q: int, used: Scalar) -> Scalar:

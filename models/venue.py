@@ -66,6 +66,8 @@ class Assumptions:
     borrow_offset_additive: Float[Array, ""]  # USDC, added to every requirement
     reserve_liquidity_limits_credit: Float[Array, ""]  # switch
     rate_is_effective: Float[Array, ""]  # switch: rates are effective per year, not nominal
+    takeover_at_partial_threshold: Float[Array, ""]  # switch: not yet at the trigger of the ratio
+    perps_first_probability: Float[Array, ""]  # 1, chance that perpetuals go before loans
 
 
 @jax.tree_util.register_dataclass

@@ -1,7 +1,5 @@
 """What a campaign file may say. Ranges are checked here, sense in `stress.config`."""
 
-import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -9,64 +7,27 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     Tag,
-    WithJsonSchema,
     model_validator,
 )
 
-from stress.errors import InputError
-from stress.units import DURATION, hours
-from stress.validation import describe
-
-
-def _duration(value: object) -> float:
-    try:
-        return hours(value)
-    except ValueError:
-        raise InputError("", "", describe(value), "a duration such as 7d, 1h, 30m, 3s") from None
-
-
-# Stands last in an annotation: pydantic alone would show the limits under names of its own.
-IN_SCHEMA = WithJsonSchema(
-    {
-        "description": "duration: 7d, 1h, 30m, 3s, or hours",
-        "anyOf": [{"type": "string", "pattern": DURATION}, {"type": "number", "minimum": 0}],
-    }
+from stress.campaign_parts import (
+    BY_KIND,
+    IN_SCHEMA,
+    Assets,
+    Correlation,
+    Finite,
+    Hours,
+    Name,
+    Part,
+    Return,
+    Share,
+    SomeHours,
 )
-Duration = Annotated[float, BeforeValidator(_duration), Field(allow_inf_nan=False)]
-Hours = Annotated[Duration, Field(ge=0), IN_SCHEMA]
-SomeHours = Annotated[Duration, Field(gt=0), IN_SCHEMA]
-Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Share = Annotated[Finite, Field(ge=0, le=1)]
-Correlation = Annotated[Finite, Field(ge=-1, le=1)]
-Return = Annotated[Finite, Field(gt=-1)]
-Assets = str | list[str]
-
-
-def _name(value: str) -> str:
-    if not re.fullmatch(NAME, value):
-        allowed = "at most 80 letters, digits and _ . -, a letter or digit first"
-        raise InputError("", "", describe(value), allowed)
-    return value
-
-
-NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}"
-Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME}$"})]
-
-
-def _kind(value: object) -> str:
-    return "mapping" if isinstance(value, Mapping | BaseModel) else "plain"
-
-
-BY_KIND = Discriminator(_kind)  # of a number or a mapping: messages are about what was meant
-
-
-class Part(BaseModel):
-    """A mapping whose unknown keys are faults."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from stress.cascade_schema import CascadeSection
+from stress.errors import InputError
+from stress.validation import describe
 
 
 class CorrelationMatrix(Part):
@@ -197,13 +158,6 @@ class Estimator(Part):
     method: Literal["plain"] = "plain"
 
 
-def _no_feedback(value: object) -> object:
-    if value is True:
-        allowed = "false: liquidations that move prices are not computed yet"
-        raise InputError("", "", "true", allowed)
-    return value
-
-
 def _switch(value: object) -> object:
     if not isinstance(value, bool | str):
         raise InputError("", "", describe(value), "true, false or a name the rule book offers")
@@ -231,7 +185,10 @@ class CampaignFile(Part):
     paths: Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)] = 16384
     seed: Annotated[int, Field(ge=0, le=2**63 - 1, strict=True)] = 0
     precision: Literal["float32", "float64"] = "float32"
-    feedback: Annotated[Literal[False], BeforeValidator(_no_feedback)] = False
+    feedback: Annotated[bool, Field(strict=True)] = Field(
+        False, description="true: liquidations move prices and the lending pool"
+    )
+    cascade: CascadeSection = Field(default_factory=lambda: CascadeSection.model_validate({}))
     block: Annotated[int, Field(ge=1, le=2**20, strict=True)] = 1024
     scenarios: Annotated[dict[Name, ScenarioFile | str], AfterValidator(_some)] = Field(
         json_schema_extra={"minProperties": 1, "additionalProperties": False}

@@ -55,8 +55,12 @@ def pool_step(
     market_return: Float[Array, ""],
     start: Float[Array, ""],
     hours: Float[Array, ""],
+    log_utilization: Float[Array, ""] | None = None,
 ) -> PoolState:
     r"""One step: market memory, exact mean reversion, jumps, overlay, barrier for borrowers.
+
+    Lenders and borrowers answer to `log_utilization`, where it is given: the whole reserve's when
+    more than this process moves it. Else to the process's own.
 
     With x = log u and the common level m = (1 - f) s + f b of log supply s and log borrow b
     (f: share of the correction that suppliers make),
@@ -72,6 +76,7 @@ def pool_step(
     variance = state.variance * decay + (1 - decay) * market_return**2 / hours
     s, b = state.log_wanted_supply, state.log_borrow
     log_u, x_bar = jnp.log(initial_utilization) + b - s, jnp.log(model.long_run_utilization)
+    log_u = log_u if log_utilization is None else log_utilization
     kink = model.kink_utilization
 
     volatility = 0.5 * jnp.log(jnp.maximum(variance, 1e-12) / model.reference_volatility**2)

@@ -37,12 +37,14 @@ __all__ = [
 
 Tiers = Sequence[tuple[float, float]]
 _PER_HOUR = {"s": 3600, "min": 60, "h": 1}
+_PERPS_FIRST = {"random": 0.5, "perps_first": 1.0, "borrows_first": 0.0}
 # What the kernels compute. Another reading is refused: it would change nothing, silently.
 _COMPUTED: dict[str, tuple[bool | str, ...]] = {
     "min_borrow_offset": ("floor", "additive", "none"),
     "reserve_liquidity_limits_credit": (True, False),
     "rate_convention": ("nominal", "effective"),
-    "takeover_starts_at": ("pmr",),
+    "takeover_starts_at": ("pmr", "partial_threshold"),
+    "liquidation_order": tuple(_PERPS_FIRST),
 }
 
 
@@ -175,6 +177,8 @@ def _assumptions(book: VenueBook, changes: Mapping[str, object]) -> Assumptions:
         borrow_offset_additive=_array(offset * (stated == "additive")),
         reserve_liquidity_limits_credit=_array(chosen["reserve_liquidity_limits_credit"]),
         rate_is_effective=_array(chosen["rate_convention"] == "effective"),
+        takeover_at_partial_threshold=_array(chosen["takeover_starts_at"] == "partial_threshold"),
+        perps_first_probability=_array(_PERPS_FIRST[str(chosen["liquidation_order"])]),
     )
 
 

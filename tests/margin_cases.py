@@ -134,6 +134,8 @@ def venue_of(rules: dict) -> Venue:
                 rules.get("reserve_liquidity_limits_credit", True)
             ),
             rate_is_effective=scalar(0.0),
+            takeover_at_partial_threshold=scalar(0.0),
+            perps_first_probability=scalar(0.5),
         ),
     )
 

@@ -174,18 +174,21 @@ def switches(venue) -> tuple[float, ...]:
     a = venue.assumptions
     credit = a.reserve_liquidity_limits_credit
     values = (a.borrow_offset_floor, a.borrow_offset_additive, credit, a.rate_is_effective)
-    return tuple(map(float, values))
+    readings = (a.takeover_at_partial_threshold, a.perps_first_probability)
+    return tuple(map(float, values + readings))
 
 
 @pytest.mark.parametrize(
     ("assumptions", "want"),
     [
-        ({}, (20, 0, 1, 0)),
-        ({"min_borrow_offset": "additive"}, (0, 20, 1, 0)),
-        ({"min_borrow_offset": "none"}, (0, 0, 1, 0)),
-        ({"reserve_liquidity_limits_credit": False}, (20, 0, 0, 0)),
-        ({"rate_convention": "effective", "takeover_starts_at": "pmr"}, (20, 0, 1, 1)),
-        ({"liquidation_order": "perps_first"}, (20, 0, 1, 0)),
+        ({}, (20, 0, 1, 0, 0, 0.5)),
+        ({"min_borrow_offset": "additive"}, (0, 20, 1, 0, 0, 0.5)),
+        ({"min_borrow_offset": "none"}, (0, 0, 1, 0, 0, 0.5)),
+        ({"reserve_liquidity_limits_credit": False}, (20, 0, 0, 0, 0, 0.5)),
+        ({"rate_convention": "effective", "takeover_starts_at": "pmr"}, (20, 0, 1, 1, 0, 0.5)),
+        ({"liquidation_order": "perps_first"}, (20, 0, 1, 0, 0, 1)),
+        ({"liquidation_order": "borrows_first"}, (20, 0, 1, 0, 0, 0)),
+        ({"takeover_starts_at": "partial_threshold"}, (20, 0, 1, 0, 1, 0.5)),
     ],
 )
 def test_assumptions_become_switches_without_a_new_trace(latest, assumptions, want):
@@ -205,7 +208,7 @@ def test_assumptions_become_switches_without_a_new_trace(latest, assumptions, wa
         ("reserve_liquidity_limits_credit", 1, "true, false"),
         ("min_borrow_ofset", "none", "did you mean min_borrow_offset?"),
         ("liquidation_order", "alphabetical", "random, perps_first, borrows_first"),
-        ("takeover_starts_at", "partial_threshold", "no other reading is computed"),
+        ("takeover_starts_at", "later", "pmr, partial_threshold"),
     ],
 )
 def test_assumptions_are_checked_against_their_alternatives(latest, name, value, allowed):

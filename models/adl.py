@@ -1,0 +1,113 @@
+"""Auto-deleveraging: who is closed against a bankrupt position, in which order, and for how much.
+
+One market and side on one path; winners are the `n` accounts of the book. Winners are paid their
+profit at the previous mark and lose what the price has moved since, never more, so that an account
+without a position can never be charged.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from models.account import Scalar
+
+
+def rank(mark: Scalar, entry: Scalar, size: Scalar, account_value: Scalar) -> Scalar:
+    """Place in the queue, highest first: (mark / entry) * (notional / account value) of a long.
+
+    A short has entry / mark instead, the project's reading: the venue states the rank of longs.
+
+    Args:
+      mark: quote units per contract.
+      entry: quote units per contract.
+      size: contracts, signed.
+      account_value: quote units; at or below 0 the account is no winner, and the rank unused.
+
+    Returns:
+      1; 0 for an account value of 0 or less.
+
+    Errors:
+      Raises nothing; NaN in gives NaN out.
+
+    Source:
+      Hyperliquid docs, "Auto-deleveraging", read 2026-11-22.
+    """
+    gain = jnp.where(size > 0, mark / entry, entry / mark)
+    solvent = account_value > 0
+    leverage = jnp.abs(size) * mark / jnp.where(solvent, account_value, 1)
+    return jnp.where(solvent, gain * leverage, 0)
+
+
+def eligible(
+    previous_mark: Scalar, entry: Scalar, size: Scalar, account_value: Scalar, offered_long: Scalar
+) -> Scalar:
+    """Whether an account may be closed: solvent, on the other side, in profit at that mark.
+
+    Args:
+      previous_mark: quote units per contract, the price at which it would be closed.
+      entry: quote units per contract.
+      size: contracts, signed.
+      account_value: quote units.
+      offered_long: bool, the bankrupt side is long, so shorts are called.
+
+    Returns:
+      bool.
+
+    Source:
+      Hyperliquid docs, "Auto-deleveraging", read 2026-11-22.
+    """
+    other_side = jnp.where(offered_long, size < 0, size > 0)
+    return other_side & (account_value > 0) & (size * (previous_mark - entry) > 0)
+
+
+def close_by_rank(
+    ranks: Float[Array, "n"],
+    contracts: Float[Array, "n"],
+    called: Bool[Array, "n"],
+    offered: Scalar,
+) -> Float[Array, "n"]:
+    """Contracts closed of each account: in the order of ranks until the offer is used up.
+
+    Args:
+      ranks: 1, highest first; ties in the order of the accounts.
+      contracts: size without sign.
+      called: who may be closed.
+      offered: contracts.
+
+    Returns:
+      Contracts, at most what each has; sums to min(offered, all that is called).
+
+    Errors:
+      Raises nothing; NaN ranks go last.
+    """
+    order = jnp.argsort(jnp.where(called, -ranks, jnp.inf), stable=True)
+    available = jnp.where(called, contracts, 0)[order]
+    before = jnp.cumsum(available) - available
+    closed = jnp.clip(offered - before, 0, available)
+    return jnp.zeros_like(contracts).at[order].set(closed)
+
+
+def share_to_cover(
+    value: Scalar, sizes: tuple[Scalar, ...], gains: tuple[Scalar, ...]
+) -> tuple[Scalar, tuple[Scalar, ...]]:
+    """Part of its losing positions that a bankrupt account offers at the previous mark.
+
+        phi = min(1, -value / sum_m max(0, size_m gain_m))
+
+    Args:
+      value: account value, quote units; 0 or more offers nothing.
+      sizes: contracts, signed, per market.
+      gains: previous mark less mark, quote units per contract, per market.
+
+    Returns:
+      (phi, contracts offered per market, signed like the position).
+
+    Source:
+      Project, 2026-11-25: the least closing that restores a value of 0.
+    """
+    better = [jnp.maximum(size * gain, 0) for size, gain in zip(sizes, gains, strict=True)]
+    capacity = sum(better[1:], better[0])
+    possible = (value < 0) & (capacity > 0)
+    share = jnp.minimum(1, -value / jnp.where(possible, capacity, 1))
+    share = jnp.where(possible, share, 0)
+    offers = tuple(jnp.where(b > 0, share * size, 0) for b, size in zip(better, sizes, strict=True))
+    return share, offers

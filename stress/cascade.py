@@ -1,0 +1,228 @@
+"""The cascade: a book along sampled markets that its own liquidations move, one scan over time.
+
+Order of play within a step, the words of the design:
+
+    factors move -> funding and interest accrue -> loans follow the margin -> rounds of liquidation
+    -> inventories are sold -> shortfalls find their payers -> loans follow once more -> observe
+
+Everything that depends on time is in hours (cooldown, takeover rounds, TWAP, decay of impact,
+interest), and impact depends on accumulated flow, so results converge as the step shrinks. Nothing
+of size path x step x account exists. The state is `stress.cascade_state.State`.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from models.impact import decay, depth_multiplier
+from models.ledger import nothing, residual
+from models.liquidation import Holding
+from models.reserve import Reserve, used_share
+from stress.cascade_inventory import pay_takeover_loss, rescue_vault, sell_inventory
+from stress.cascade_outside import outside_flows, start_outside
+from stress.cascade_record import start_record
+from stress.cascade_reserve import accrue, coming_rates, follow, start_of_book
+from stress.cascade_rounds import play_rounds
+from stress.cascade_state import (
+    Group,
+    Measures,
+    Now,
+    Setting,
+    State,
+    figures_of,
+    prices_at,
+    see,
+    shown,
+    total,
+)
+
+CHANNELS = ("book", "backstop", "takeover", "adl")
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What is kept of every time, leaves `[T, ...]`."""
+
+    channel: Float[Array, "T 4 p"]  # USDC liquidated so far, as CHANNELS
+    utilization: Float[Array, "T p"]
+    x: Float[Array, "T A p"]  # displacement at the end of the step
+    rounds: Float[Array, "T p"]  # effective rounds so far
+
+
+def play(
+    setting: Setting, groups: Sequence[Group], order: Sequence[Array], series: Now
+) -> tuple[State, Seen]:
+    """Plays a tile of paths from now to the horizon.
+
+    Args:
+      setting: rules, impact, backstops.
+      groups: margin accounts by structure, leaves `[..., n]`.
+      order: per group bool `[p, n]`, whether perpetuals are liquidated before loans.
+      series: the world outside, leaves `[T, ...]`, index 0 = now.
+
+    Returns:
+      (final state, marked; what was seen at every time).
+
+    Errors:
+      Raises nothing; a price that is not finite ends in figures that are not, never in a trigger.
+
+    Source:
+      hyperstress design, "What is simulated", sections 2 to 4, 2026-11.
+    """
+
+    def body(state, now):
+        state = step(setting, groups, order, now, state)
+        m = state.measures
+        flows = (m.book_notional, m.backstop_notional, m.takeover_value, m.adl_notional)
+        return state, Seen(
+            channel=jnp.stack(flows),
+            utilization=used_share(state.reserve),
+            x=state.prices.x,
+            rounds=m.rounds,
+        )
+
+    first = jax.tree.map(lambda x: x[0], series)
+    last, seen = jax.lax.scan(body, start(setting, groups, first), series)
+    return see(setting, groups, last), seen
+
+
+def step(setting: Setting, groups, order, now: Now, state: State) -> State:
+    """One time of the grid; the order of play, as named calls."""
+    previous = state.prices
+    state = move_factors(setting, now, state)
+    state = accrue(setting, groups, now, previous.oracle, state)
+    state = see(setting, groups, state)
+    state = outside_flows(setting, now, state)
+    state = follow(setting, groups, now, state)
+    state = jax.lax.cond(now.index == 0, start_of_book, lambda s: s, state)
+    state = see_unfunded(setting, groups, state)
+    before = state
+    state, liquidated = play_rounds(setting, groups, now, previous.mark, order, state)
+    state, (debt, share, sold) = sell_inventory(setting, now, before, state)
+    state, lost = pay_takeover_loss(groups, state, debt, share)
+    state, rescued = rescue_vault(setting, groups, previous.mark, state)
+    changed = liquidated | sold | lost | rescued
+    state = jax.lax.cond(
+        jnp.any(changed),
+        lambda s: follow(
+            setting, groups, now, see(setting, groups, s), where=changed, grow_outside=False
+        ),
+        lambda s: s,
+        state,
+    )
+    return coming_rates(setting, now, state)
+
+
+def move_factors(setting: Setting, now: Now, state: State) -> State:
+    """Prices move, earlier impact decays, depth follows the deviation from the recent average."""
+    impact = setting.impact
+    transient = state.transient * decay(now.hours, impact.half_life)
+    prices = prices_at(setting, now, transient, state.permanent)
+    level = now.log + prices.x
+    deviation = level - state.average
+    rows = [depth_multiplier(impact, a, deviation[a]) for a in range(level.shape[0])]
+    fade = decay(now.hours, impact.depth_half_life)
+    return dataclasses.replace(
+        state,
+        transient=transient,
+        prices=prices,
+        level=level,
+        average=level - deviation * fade,
+        depth=jnp.stack(rows) if rows else level,
+    )
+
+
+def see_unfunded(setting: Setting, groups, state: State) -> State:
+    """Figures with the new pool positions; needed only where a draw was refused or owed."""
+    market = shown(setting, state.prices)
+    seen = tuple(
+        figures_of(setting.rules, group.account, held, market) if group.account.portfolio else old
+        for group, held, old in zip(groups, state.held, state.seen, strict=True)
+    )
+    return dataclasses.replace(state, seen=seen)
+
+
+def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
+    """The state before the first time: nothing accrued, nothing moved."""
+    paths = first.supply.shape[0]
+    zero = jnp.zeros(paths)
+    assets, markets, tokens = (x.shape[0] for x in (first.log, first.mark, first.token))
+    flat = jnp.zeros((assets, paths))
+    prices = prices_at(setting, first, flat, flat)
+    held = tuple(_holding(group, paths) for group in groups)
+    market = shown(setting, prices)
+    capital = zero + setting.backstops.vault_capital
+    lent = capital * setting.backstops.vault_lent_share
+    sums = {f.name: zero for f in dataclasses.fields(Measures)}
+    sums |= {"overshoot": flat, "first_value": flat}
+    sums |= {"caused": jnp.zeros((assets, assets, paths))}
+    no = jnp.zeros(paths, bool)
+    return State(
+        held=held,
+        seen=tuple(
+            figures_of(setting.rules, group.account, own, market)
+            for group, own in zip(groups, held, strict=True)
+        ),
+        record=tuple(start_record(paths, group) for group in groups),
+        prices=prices,
+        transient=flat,
+        permanent=flat,
+        level=flat,
+        average=flat,
+        depth=flat + 1,
+        vault_cash=capital,
+        vault_size=jnp.zeros((markets, paths)),
+        takeover_cash=zero,
+        takeover_capital=zero + setting.backstops.takeover_capital,
+        takeover_held=jnp.zeros((tokens, paths)),
+        reserve=_reserve(first, lent),
+        outside=start_outside(setting, paths),
+        parties=nothing(zero),
+        measures=Measures(**sums),
+        round_limit=no,
+        empty_depth=no,
+    )
+
+
+def _reserve(first: Now, lent) -> Reserve:
+    zero = jnp.zeros_like(lent)
+    names = [f.name for f in dataclasses.fields(Reserve)]
+    given = {"wanted_supply": first.supply, "outside_borrow": first.borrow, "vault_lent": lent}
+    given |= {"vault_lent_start": lent, "supply": first.supply, "borrowed": first.borrow}
+    return Reserve(**(dict.fromkeys(names, zero) | given))
+
+
+def _holding(group: Group, paths: int) -> Holding:
+    """Today's balances on every path."""
+
+    def wide(x):
+        return jnp.broadcast_to(x[None, :], (paths, x.shape[0]))
+
+    account = group.account
+    cash = wide(account.net_cash[0])
+    return Holding(
+        cash=cash,
+        size=tuple(wide(account.size[i]) for i in range(len(account.markets))),
+        supplied=tuple(wide(account.supplied[i]) for i in range(len(account.tokens))),
+        pool=jnp.zeros_like(cash),
+        rationed=jnp.zeros(cash.shape, bool),
+        cooldown=jnp.full_like(cash, -jnp.inf),
+    )
+
+
+def path_residual(groups: Sequence[Group], state: State) -> Float[Array, "p"]:
+    """Relative residual of the zero-sum identity of each path: cash, contracts and tokens."""
+    cash, scale = (jnp.zeros_like(state.vault_cash) for _ in range(2))
+    for group, own in zip(groups, state.held, strict=True):
+        begun = group.account.net_cash[0].astype(jnp.float64)
+        cash = cash + jnp.sum(own.cash.astype(jnp.float64) - begun[None, :], axis=1)
+        scale = scale + jnp.sum(jnp.abs(begun))
+    return residual(state.parties, cash, scale)
+
+
+__all__ = ["CHANNELS", "Seen", "path_residual", "play", "step", "total"]

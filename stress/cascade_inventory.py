@@ -1,0 +1,208 @@
+"""After the rounds: inventories are sold by TWAP, and losses find who pays them."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from models.adl import share_to_cover
+from models.impact import decay
+from models.ledger import booked
+from models.lending import absorb_loss
+from models.reserve import liquidity
+from stress.cascade_handover import deleverage
+from stress.cascade_rounds import execute_orders, moved_prices
+from stress.cascade_state import Group, Now, Setting, State, see, total
+
+
+def sell_inventory(setting: Setting, now: Now, before: State, state: State) -> tuple[State, tuple]:
+    """Sells what vault and takeover held before the rounds, at a half-life of ten minutes.
+
+    Args:
+      setting: what does not change.
+      now: the time.
+      before: state at the start of the rounds: what was held since the step began.
+      state: state after them.
+
+    Returns:
+      (state at the marking after the sale, (takeover debt before the sale, part of what is held
+      that was sold, bool: something was sold), `[p]` each).
+    """
+    part = 1 - decay(now.hours, setting.venue.liquidation.twap_half_life)
+    perps = [
+        -part * _kept(before.vault_size[m], state.vault_size[m])
+        for m in range(state.vault_size.shape[0])
+    ]
+    tokens = [-part * before.takeover_held[c] for c in range(state.takeover_held.shape[0])]
+    flow = [jnp.zeros_like(state.vault_cash) for _ in range(state.transient.shape[0])]
+    for units, mark, a in zip(perps, state.prices.mark, setting.market_asset, strict=True):
+        flow[a] = flow[a] + units * mark
+    for units, price, a in zip(tokens, state.prices.token, setting.token_asset, strict=True):
+        if a >= 0:
+            flow[a] = flow[a] + units * price
+    fills = execute_orders(setting, state, flow)
+    vault_cash, vault_size = jnp.zeros_like(state.vault_cash), []
+    for m, units in enumerate(perps):
+        fill = fills[setting.market_asset[m]]
+        done = units * fill.share
+        vault_size.append(state.vault_size[m] + done)
+        price = state.prices.mark[m] * jnp.exp(fill.premium)
+        vault_cash = vault_cash - done * price
+    proceeds = jnp.zeros_like(state.vault_cash)
+    intended, sold, kept = proceeds, proceeds, []
+    for c, units in enumerate(tokens):
+        a = setting.token_asset[c]
+        share, premium = (fills[a].share, fills[a].premium) if a >= 0 else (1.0, 0.0)
+        done, price = units * share, state.prices.token[c]
+        kept.append(state.takeover_held[c] + done)
+        proceeds = proceeds - done * price * jnp.exp(premium)
+        intended, sold = intended - units * price, sold - done * price
+    makers = -vault_cash - proceeds
+    debt = jnp.maximum(-state.takeover_cash, 0)
+    empty = jnp.ones_like(intended, bool)
+    for units in state.takeover_held:
+        empty = empty & (units == 0)
+    share = jnp.where(intended > 0, part * sold / jnp.where(intended > 0, intended, 1), 0)
+    share = jnp.where((intended <= 0) & empty, 1, share)
+    traded = jnp.stack([q != 0 for q in flow]).any(axis=0) if flow else empty & False
+    state = dataclasses.replace(
+        state,
+        vault_cash=state.vault_cash + vault_cash,
+        vault_size=jnp.stack(vault_size) if vault_size else state.vault_size,
+        takeover_cash=state.takeover_cash + proceeds,
+        takeover_held=jnp.stack(kept) if kept else state.takeover_held,
+        transient=jnp.stack([f.transient for f in fills]) if fills else state.transient,
+        permanent=jnp.stack([f.permanent for f in fills]) if fills else state.permanent,
+        parties=booked(state.parties, vault=vault_cash, takeover=proceeds, makers=makers),
+    )
+    return moved_prices(setting, now, state), (debt, share, traded)
+
+
+def _kept(before, after):
+    """Position held through the rounds: the smaller of both on the same side, else nothing."""
+    same = before * after > 0
+    return jnp.where(same, jnp.sign(after) * jnp.minimum(jnp.abs(before), jnp.abs(after)), 0)
+
+
+def pay_takeover_loss(
+    groups: Sequence[Group], state: State, debt, share
+) -> tuple[State, jax.Array]:
+    """A loan whose collateral is sold and which is not repaid: capital, buffer, then suppliers.
+
+    Returns:
+      (state, bool `[p]`: somebody paid).
+    """
+    left = (1 - share) * debt
+    loss = jnp.maximum(jnp.maximum(-state.takeover_cash, 0) - left, 0)
+    from_capital = jnp.minimum(loss, state.takeover_capital)
+    r = state.reserve
+    buffer = jnp.maximum(state.parties.buffer, 0)
+    from_buffer, cut = absorb_loss(buffer, r.supply, loss - from_capital)
+    held, from_book = [], jnp.zeros_like(loss)
+    for group, own in zip(groups, state.held, strict=True):
+        if not group.account.portfolio:
+            held.append(own)
+            continue
+        lost = cut[:, None].astype(own.cash.dtype) * jnp.maximum(-own.pool, 0)
+        from_book = from_book + total(lost)
+        held.append(dataclasses.replace(own, cash=own.cash - lost, pool=own.pool + lost))
+    from_vault = cut * r.vault_lent
+    from_outside = cut * (r.supply - r.idle - r.vault_lent)
+    haircut = cut * r.supply
+    uncovered = jnp.maximum(loss - from_capital - from_buffer - haircut, 0)
+    measures = dataclasses.replace(
+        state.measures,
+        paid_takeover=state.measures.paid_takeover + from_capital,
+        paid_buffer=state.measures.paid_buffer + from_buffer,
+        paid_suppliers=state.measures.paid_suppliers + haircut,
+        uncovered=state.measures.uncovered + uncovered,
+    )
+    parties = booked(
+        state.parties,
+        takeover=loss - from_capital,
+        buffer=-from_buffer,
+        vault=-from_vault,
+        suppliers=-from_outside,
+        makers=-uncovered,
+    )
+    return dataclasses.replace(
+        state,
+        held=tuple(held),
+        measures=measures,
+        parties=parties,
+        takeover_cash=state.takeover_cash + loss,
+        takeover_capital=state.takeover_capital - from_capital,
+        vault_cash=state.vault_cash - from_vault,
+        reserve=dataclasses.replace(
+            r,
+            vault_lent=r.vault_lent - from_vault,
+            written_off=r.written_off + from_outside,
+            idle=r.idle - from_book,
+        ),
+    ), loss > 0
+
+
+def rescue_vault(
+    setting: Setting, groups: Sequence[Group], previous_mark, state: State
+) -> tuple[State, jax.Array]:
+    """Deleverages the vault's own positions where its capital is used up; the rest is uncovered.
+
+    Returns:
+      (state, bool `[p]`: winners were closed).
+    """
+    free = _free(setting, state)
+    locked = jnp.maximum(state.reserve.vault_lent - free, 0)
+    usable = vault_equity(state) - locked
+    acts = (usable < 0) & jnp.any(state.vault_size != 0, axis=0)
+    state = jax.lax.cond(
+        jnp.any(acts),
+        lambda s: _deleverage_vault(setting, groups, previous_mark, usable, acts, s),
+        lambda s: s,
+        state,
+    )
+    gap = jnp.maximum(-vault_equity(state), 0)
+    state = dataclasses.replace(
+        state,
+        vault_cash=state.vault_cash + gap,
+        measures=dataclasses.replace(state.measures, uncovered=state.measures.uncovered + gap),
+        parties=booked(state.parties, vault=gap, makers=-gap),
+    )
+    r = state.reserve
+    wish = jnp.maximum(r.vault_lent - jnp.maximum(vault_equity(state), 0), 0)
+    taken = jnp.minimum(wish, free)
+    r = dataclasses.replace(r, vault_lent=r.vault_lent - taken)
+    return dataclasses.replace(state, reserve=r), acts | (taken > 0) | (gap > 0)
+
+
+def _free(setting: Setting, state: State):
+    """Liquidity of the reserve at its last follow, USDC; nothing is lent with `process`."""
+    if setting.lending == "process":
+        return jnp.full_like(state.vault_cash, jnp.inf)
+    r = state.reserve
+    return jnp.maximum(liquidity(r, r.loans, r.idle), 0)
+
+
+def vault_equity(state: State):
+    """Cash of the vault and its positions at the mark, USDC `[p]`."""
+    return state.vault_cash + jnp.sum(state.vault_size * state.prices.mark, axis=0)
+
+
+def _deleverage_vault(setting, groups, previous_mark, usable, acts, state: State) -> State:
+    state = see(setting, groups, state)
+    sizes = tuple(state.vault_size)
+    gains = tuple(previous_mark - state.prices.mark)
+    _, offered = share_to_cover(jnp.where(acts, usable, 0.0), sizes, gains)
+    offered = jnp.stack(offered)
+    called = [~seen.beyond & ~seen.unfunded for seen in state.seen]
+    none = tuple(tuple(jnp.zeros_like(s) for s in own.size) for own in state.held)
+    state, share, paid = deleverage(groups, state, previous_mark, called, none, offered)
+    closed = offered * jnp.where(offered > 0, share[:, 0], share[:, 1])
+    cash = jnp.sum(closed * previous_mark, axis=0)
+    return dataclasses.replace(
+        state,
+        vault_size=state.vault_size - closed,
+        vault_cash=state.vault_cash + cash,
+        measures=dataclasses.replace(state.measures, paid_adl=state.measures.paid_adl + paid),
+        parties=booked(state.parties, vault=cash),
+    )
