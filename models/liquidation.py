@@ -136,7 +136,7 @@ def decide(
     account: Account,
     held: Holding,
     seen: Figures,
-    perps_first: Scalar,
+    perps_now: Scalar,
     may_take: Scalar,
 ) -> Action:
     """What happens to an account in this round.
@@ -151,7 +151,9 @@ def decide(
       account: one account.
       held: what it holds.
       seen: its figures at the marking of the round.
-      perps_first: bool, the account's order on this path.
+      perps_now: bool, perpetuals go before loans in this round. With perpetuals first always; with
+        loans first in every second round, since ever smaller parts of collateral could be taken
+        without end while positions that margin is missing for stay.
       may_take: bool, whether a takeover round is due (every 3 s).
 
     Returns:
@@ -185,14 +187,14 @@ def decide(
     late = venue.assumptions.takeover_at_partial_threshold > 0
     wanted = seen.beyond & (~late | (debt > seen.partial_credit))
     wanted = wanted & (has_tokens | (beyond_full & ~has_perps))
-    takes = wanted & ~(has_perps & (perps_first | ~has_tokens))
+    takes = wanted & may_take & ~(has_perps & (perps_now | ~has_tokens))
     perps = triggered & has_perps & ~takes
     short = seen.equity + seen.credit < floor
     return Action(
         book=perps & ~short,
         handover=perps & short,
-        partial=takes & may_take & ~beyond_full,
-        full=takes & may_take & beyond_full,
+        partial=takes & ~beyond_full,
+        full=takes & beyond_full,
         absorb=no,
     )
 

@@ -118,6 +118,7 @@ def head(results: xr.Dataset) -> dict[str, str]:
         "book_as_of": units.moment(of("book_as_of")),
         "horizon": hours("horizon_hours"),
         "step": hours("step_hours"),
+        "refinements": of("refinements"),
         "paths": units.count(memo.paths(results)),
         "estimator": of("estimator"),
         "precision": of("precision"),

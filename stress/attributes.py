@@ -2,6 +2,7 @@
 
 from stress.config import Campaign
 from stress.results import as_json
+from stress.units import written
 
 NOTES = (
     "Feedback is off: the book is frozen. Liquidations move neither prices nor the lending pool, "
@@ -40,6 +41,9 @@ def attributes(campaign: Campaign, facts: dict[str, object]) -> dict[str, object
         "book_as_of": campaign.book.as_of,
         "horizon_hours": spec.horizon,
         "step_hours": spec.step,
+        "refinements": ", ".join(
+            f"{written(w.step)} from {written(w.start)} to {written(w.to)}" for w in spec.refine
+        ),
         "paths": spec.paths,
         "seed": spec.seed,
         "precision": spec.precision,

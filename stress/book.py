@@ -83,6 +83,7 @@ class MarginAccounts:
     kind: np.ndarray  # [N] str: portfolio, unified, cross, lender, isolated
     net_cash: np.ndarray  # [N, Q] quote units
     size: np.ndarray  # [N, M] contracts, signed
+    entry_price: np.ndarray  # [N, M] quote units per contract; unused where there is no position
     leverage: np.ndarray  # [N, M] 1, selected; 1 where there is no position
     supplied: np.ndarray  # [N, C] tokens, collateral of portfolio accounts only
 
@@ -229,6 +230,7 @@ def margin_accounts(book: Book) -> MarginAccounts:
         kind=np.concatenate([book.modes, ["cross"] * len(away), ["isolated"] * len(at)]),
         net_cash=net_cash,
         size=size,
+        entry_price=entry,
         leverage=leverage,
         supplied=supplied,
     )

@@ -67,7 +67,6 @@ def build_scenario(campaign: Campaign, name: str, inputs: Inputs) -> tuple[Scena
     spec, place = campaign.scenarios[name], campaign.scenario_files[name]
     key = scenario_prefix(campaign.spec, name)
     _check_assets(spec, inputs.assets, campaign.venue, place, key)
-    grid = np.arange(campaign.steps + 1) * campaign.spec.step
     pools, today, driver = scenario_pools(
         spec, inputs.venue, inputs.today, inputs.assets, place, key
     )
@@ -75,7 +74,7 @@ def build_scenario(campaign: Campaign, name: str, inputs: Inputs) -> tuple[Scena
         Scenario(
             driver=driver,
             process=price_process(spec, inputs.assets, place, key),
-            overlay=_overlay(spec, inputs.assets, grid, place, key),
+            overlay=_overlay(spec, inputs.assets, campaign.grid, place, key),
             premium=jnp.asarray(float(spec.funding.premium)),
             pools=pools,
         ),

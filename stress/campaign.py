@@ -95,7 +95,7 @@ def compute_block(plan: Plan, scenario: str, index: int) -> Arrays:
     market, view = _sample(plan, scenario, paths)
     known = jnp.asarray(valid) & (view.status != NON_FINITE)
     (counts, _), money = run_block(plan.venue, plan.book, market, known, reduce_tile)
-    return block_arrays(counts, money, view, valid)
+    return block_arrays(counts, money, view, valid, plan.campaign.step_hours)
 
 
 def _sample(plan: Plan, scenario: str, paths: np.ndarray):
@@ -106,7 +106,7 @@ def _sample(plan: Plan, scenario: str, paths: np.ndarray):
         model,
         scenario_key(spec.seed, scenario),
         jnp.asarray(paths),
-        jnp.asarray(spec.step),
+        jnp.asarray(plan.campaign.step_hours),
         precision=spec.precision,
     )
 

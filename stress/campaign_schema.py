@@ -152,6 +152,16 @@ class ScenarioFile(Part):
     overlays: list[Overlay] = []
 
 
+class Refinement(Part):
+    """A window of time with steps of its own, shorter than the campaign's."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    start: Hours = Field(alias="from")
+    to: SomeHours
+    step: SomeHours
+
+
 class Estimator(Part):
     """How probabilities are estimated."""
 
@@ -182,6 +192,7 @@ class CampaignFile(Part):
     book: str | dict[str, Any]
     horizon: Annotated[SomeHours, Field(le=24 * 366), IN_SCHEMA] = 168.0
     step: SomeHours = 1.0
+    refine: list[Refinement] = []
     paths: Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)] = 16384
     seed: Annotated[int, Field(ge=0, le=2**63 - 1, strict=True)] = 0
     precision: Literal["float32", "float64"] = "float32"

@@ -50,22 +50,18 @@ def sell_inventory(setting: Setting, now: Now, before: State, state: State) -> t
         price = state.prices.mark[m] * jnp.exp(fill.premium)
         vault_cash = vault_cash - done * price
     proceeds = jnp.zeros_like(state.vault_cash)
-    intended, sold, kept = proceeds, proceeds, []
+    worth, sold, kept = proceeds, proceeds, []
     for c, units in enumerate(tokens):
         a = setting.token_asset[c]
         share, premium = (fills[a].share, fills[a].premium) if a >= 0 else (1.0, 0.0)
         done, price = units * share, state.prices.token[c]
         kept.append(state.takeover_held[c] + done)
         proceeds = proceeds - done * price * jnp.exp(premium)
-        intended, sold = intended - units * price, sold - done * price
+        worth, sold = worth + state.takeover_held[c] * price, sold - done * price
     makers = -vault_cash - proceeds
     debt = jnp.maximum(-state.takeover_cash, 0)
-    empty = jnp.ones_like(intended, bool)
-    for units in state.takeover_held:
-        empty = empty & (units == 0)
-    share = jnp.where(intended > 0, part * sold / jnp.where(intended > 0, intended, 1), 0)
-    share = jnp.where((intended <= 0) & empty, 1, share)
-    traded = jnp.stack([q != 0 for q in flow]).any(axis=0) if flow else empty & False
+    share = jnp.where(worth > 0, sold / jnp.where(worth > 0, worth, 1), 1)
+    traded = jnp.stack([q != 0 for q in flow]).any(axis=0) if flow else debt < 0
     state = dataclasses.replace(
         state,
         vault_cash=state.vault_cash + vault_cash,

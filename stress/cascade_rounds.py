@@ -53,8 +53,9 @@ def play_rounds(
 
     def actions_of(state, round_):
         may_take = jnp.broadcast_to(jnp.asarray(round_, due.dtype) < due, state.vault_cash.shape)
+        odd = jnp.asarray(round_ % 2 == 1)
         return tuple(
-            decisions(setting.rules, group.account, held, seen, first, may_take)
+            decisions(setting.rules, group.account, held, seen, first | odd, may_take)
             for group, held, seen, first in zip(groups, state.held, state.seen, order, strict=True)
         )
 

@@ -1,11 +1,11 @@
 """From a campaign file to a checked campaign: every name resolved, every message with its file."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -15,9 +15,8 @@ from stress.calibration_file import Calibration, load_calibration
 from stress.campaign_schema import CampaignFile, ScenarioFile
 from stress.errors import InputError
 from stress.files import canonical_digest, config_dir, read_yaml, validate
+from stress.time_grid import time_grid
 from stress.venue_files import VenueBook, load_venue
-
-MOST_STEPS = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +29,18 @@ class Campaign:
     book: Book
     scenarios: dict[str, ScenarioFile]
     scenario_files: dict[str, str]  # where each scenario stands, for messages
-    steps: int
+    grid: np.ndarray  # [T + 1], hours from now
     digest: str  # SHA-256 of everything that changes a result
+
+    @property
+    def steps(self) -> int:
+        """Number of steps, T."""
+        return len(self.grid) - 1
+
+    @property
+    def step_hours(self) -> np.ndarray:
+        """Length of every step, hours: `[]` where all are the same, else `[T]`."""
+        return np.diff(self.grid) if self.spec.refine else np.asarray(self.spec.step)
 
 
 def load_campaign(path: str | Path, settings: Sequence[str] = ()) -> Campaign:
@@ -67,7 +76,7 @@ def load_campaign(path: str | Path, settings: Sequence[str] = ()) -> Campaign:
         book=book,
         scenarios=scenarios,
         scenario_files=places,
-        steps=_steps(spec, file),
+        grid=time_grid(spec, file),
         digest=canonical_digest(
             {
                 "campaign": spec.model_dump(mode="json", exclude={"venue", "book", "description"}),
@@ -140,18 +149,6 @@ def _scenario(name: str, entry: ScenarioFile | str, file: Path) -> tuple[Scenari
         return entry, str(file)
     found = find(entry, file.parent, "scenarios", file, f"scenarios.{name}")
     return validate(ScenarioFile, read_yaml(found), found), str(found)
-
-
-def _steps(spec: CampaignFile, file: Path) -> int:
-    """Number of steps; the horizon is a whole number of them."""
-    ratio = spec.horizon / spec.step
-    steps = round(ratio)
-    if steps < 1 or not math.isclose(ratio, steps, rel_tol=1e-9):
-        found = f"a step of {spec.step:g} h for a horizon of {spec.horizon:g} h"
-        raise InputError(file, "step", found, "a step that divides the horizon")
-    if steps > MOST_STEPS:
-        raise InputError(file, "step", f"{steps} steps", f"at most {MOST_STEPS}")
-    return steps
 
 
 def _venue(spec: CampaignFile, file: Path) -> VenueBook:

@@ -51,7 +51,7 @@ def build_dataset(
         "account_group": ("account", list(map(str, book.groups))),
         "account_mode": ("account", list(map(str, book.modes))),
         "group": groups,
-        "time": np.arange(plan.campaign.steps + 1) * spec.step,
+        "time": plan.campaign.grid,
         "asset": list(plan.inputs.assets),
         "token": list(plan.inputs.venue.quotes),
         "quantile": list(QUANTILES),
@@ -149,9 +149,8 @@ def _scenario(
 def _account_tails(plan: Plan, totals: Totals, tails: Mapping[str, np.ndarray]) -> Variables:
     """Times of liquidation, ratios at the horizon and contributions to the tail, per account."""
     first = totals.counts["first"][:-1].astype(np.float64)
-    times = np.arange(len(first)) * plan.campaign.spec.step
     with np.errstate(invalid="ignore"):
-        when = times @ first / first.sum(axis=0)
+        when = plan.campaign.grid @ first / first.sum(axis=0)
     edges = np.append(np.arange(RATIO_BINS) * RATIO_STEP, np.inf)
     ratios = histogram_quantile(totals.counts["ratio"], edges, QUANTILES)
     worst = "over the worst 1 % of paths by the book's total; adds up to the expected shortfall."

@@ -26,6 +26,7 @@ class FrozenBook:
     """Margin accounts in groups of one structure, tiled; built by `stress.frozen.freeze`."""
 
     accounts: tuple[Account, ...]  # leaves [tiles, ..., tile size]
+    entry: tuple[Float[Array, "tiles m n"], ...]  # quote units per contract
     equity: tuple[Float[Array, "tiles n"], ...]  # USDC now, collateral included
     row: Int[Array, "U"]  # margin account that holds an account's shared margin
     isolated_row: Int[Array, "I"]  # further margin accounts: isolated positions, other DEXs

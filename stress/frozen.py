@@ -57,7 +57,7 @@ def freeze(
     rows = margin_accounts(book)
     borrows = np.isin(rows.kind, ("portfolio", "lender"))
     holds = (rows.size != 0).any(axis=1)
-    accounts, equity, offset = [], [], 0
+    accounts, entry, equity, offset = [], [], [], 0
     place = np.zeros(len(rows.owner), np.int64)
     worth = equity_now(book, rows)
     for portfolio, positions in ((False, True), (True, False), (True, True)):
@@ -74,12 +74,14 @@ def freeze(
         tokens = [c for c in tokens if coarse or (rows.supplied[index, c] != 0).any()]
         tile = _tiler(index, account_tile)
         accounts.append(_account(rows, markets, tokens, portfolio, tile))
+        entry.append(tile(rows.entry_price[:, list(markets)]))
         equity.append(tile(worth))
         place[index] = offset + np.arange(len(index))
         offset += equity[-1].size
     users, names = len(book.ids), group_names(book)
     return FrozenBook(
         accounts=tuple(accounts),
+        entry=tuple(entry),
         equity=tuple(equity),
         row=jnp.asarray(place[:users]),
         isolated_row=jnp.asarray(place[users:]),

@@ -76,6 +76,18 @@ class PathView:
     queued: Float[Array, "Q"]  # greatest share of today's supply that wants to leave but cannot
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Random parts of a block of paths, before accounts see anything of them; float64."""
+
+    logs: Float[Array, "P T A"]  # log price relative to now
+    draws: Float[Array, "P T1 k"]  # standard normals of the reserves, a row per step
+    supply: Float[Array, "P T Q"]  # quote tokens, with what is queued
+    borrow: Float[Array, "P T Q"]
+    queued: Float[Array, "P T Q"]  # share of today's supply that wants to leave but cannot
+
+
 def path_key(seed_key: Array, path: Int[Array, ""]) -> Array:
     """Key of one path; `seed_key` is the seed's, folded with the scenario's name."""
     return jax.random.fold_in(seed_key, path)
@@ -94,7 +106,7 @@ def sample_block(
     scenario: Scenario,
     seed_key: Array,
     paths: Int[Array, "P"],
-    step_hours: Float[Array, ""],
+    step_hours: Float[Array, "*t"],
     precision: str = "float64",
 ) -> tuple[Market, PathView]:
     """Samples a block of paths: prices, then reserves, then what accounts see of both.
@@ -107,7 +119,7 @@ def sample_block(
       scenario: the scenario; `overlay` sets the number of times.
       seed_key: key of (seed, scenario).
       paths: path numbers, `[P]`.
-      step_hours: hours.
+      step_hours: hours, `[]` of every step or `[T - 1]` of each.
       precision: of the market handed to the book; sampling is float64 always.
 
     Returns:
@@ -116,12 +128,37 @@ def sample_block(
     Errors:
       Raises nothing; a path that is not finite says so in its status.
     """
+    sample = sample_paths(today, scenario, seed_key, paths, step_hours)
+    return market_paths(venue, today, scenario, sample, step_hours, precision)
+
+
+def sample_paths(
+    today: Today,
+    scenario: Scenario,
+    seed_key: Array,
+    paths: Int[Array, "P"],
+    step_hours: Float[Array, "*t"],
+) -> Sample:
+    """Prices and reserves of a block of paths; arguments as `sample_block`."""
     logs, draws = _price_paths(scenario, seed_key, paths, step_hours)
     driver = scenario.driver
     returns = jnp.diff(logs[:, :, driver]) if driver >= 0 else jnp.zeros_like(logs[:, 1:, 0])
     supply, borrow, queued = _reserve_paths(today, scenario.pools, draws, returns, step_hours)
+    return Sample(logs=logs, draws=draws, supply=supply, borrow=borrow, queued=queued)
+
+
+def market_paths(
+    venue: Venue,
+    today: Today,
+    scenario: Scenario,
+    sample: Sample,
+    step_hours: Float[Array, "*t"],
+    precision: str = "float64",
+) -> tuple[Market, PathView]:
+    """What accounts see of a sample; arguments and results as `sample_block`."""
+    reserves = (sample.supply, sample.borrow, sample.queued)
     return _market_paths(
-        venue, today, scenario.premium, logs, (supply, borrow, queued), step_hours, precision
+        venue, today, scenario.premium, sample.logs, reserves, step_hours, precision
     )
 
 
@@ -147,7 +184,7 @@ def _price_paths(scenario: Scenario, seed_key: Array, paths: Int[Array, "P"], st
 
 @jax.jit
 def _reserve_paths(today: Today, pools: tuple[Pool, ...], draws, driver, step_hours):
-    """Supplied and borrowed quote tokens `[P, T, Q]` and the greatest queue `[P, Q]`."""
+    """Supplied and borrowed quote tokens and the queue, `[P, T, Q]`."""
     return jax.vmap(lambda z, r: _reserves(today, pools, z, r, step_hours))(draws, driver)
 
 
@@ -168,7 +205,7 @@ def _market_paths(venue, today, premium, logs, reserves, step_hours, precision):
             log_return=logs[-1],
             worst_log_return=jnp.min(logs, axis=0),
             utilization=utilization(supply, borrow),
-            queued=queued,
+            queued=jnp.max(queued, axis=0),
         )
         return market, view
 
@@ -176,7 +213,7 @@ def _market_paths(venue, today, premium, logs, reserves, step_hours, precision):
 
 
 def _reserves(today, pools, normals, driver, step_hours):
-    """Supplied and borrowed quote tokens `[T, Q]` and the greatest queue `[Q]` of one path."""
+    """Supplied and borrowed quote tokens and the queue, `[T, Q]`, of one path."""
     supplied, borrowed, queues, used = [], [], [], 0
     for q, pool in enumerate(pools):
         level = utilization(today.supplied[q], today.borrowed[q])
@@ -188,12 +225,13 @@ def _reserves(today, pools, normals, driver, step_hours):
         supply = today.supplied[q] * jnp.exp(path.log_supply)
         supplied.append(supply)
         borrowed.append(jnp.minimum(today.borrowed[q] * jnp.exp(path.log_borrow), supply))
-        queues.append(jnp.max(path.queued))
-    return jnp.stack(supplied, 1), jnp.stack(borrowed, 1), jnp.stack(queues)
+        queues.append(path.queued)
+    return jnp.stack(supplied, 1), jnp.stack(borrowed, 1), jnp.stack(queues, 1)
 
 
 def _market(venue, today, premium, logs, supply, borrow, step_hours) -> Market:
     """Prices, funding, growths and free liquidity along the path, leaves `[F, T]`."""
+    step_hours = jnp.broadcast_to(step_hours, (logs.shape[0] - 1,))
 
     def moved(start, assets):
         columns = [
@@ -204,8 +242,8 @@ def _market(venue, today, premium, logs, supply, borrow, step_hours) -> Market:
 
     mark, oracle = moved(today.mark, today.market_asset), moved(today.oracle, today.market_asset)
     rate = funding_rate(venue.funding, premium)
-    paid = jnp.cumsum(funding_per_contract(rate, oracle, step_hours), axis=1)
-    paid = jnp.concatenate([jnp.zeros((paid.shape[0], 1)), paid[:, :-1]], axis=1)
+    paid = jnp.cumsum(funding_per_contract(rate, oracle[:, :-1], step_hours[None]), axis=1)
+    paid = jnp.concatenate([jnp.zeros((paid.shape[0], 1)), paid], axis=1)
     lending, effective = venue.lending, venue.assumptions.rate_is_effective
     used = utilization(supply, borrow)
     quotes = range(len(venue.quotes))

@@ -17,7 +17,9 @@ FULL = 1 - 1e-9  # utilization from here on counts as 1
 Arrays = dict[str, np.ndarray]
 
 
-def block_arrays(counts: Counts, money: PathMoney, view: PathView, valid: np.ndarray) -> Arrays:
+def block_arrays(
+    counts: Counts, money: PathMoney, view: PathView, valid: np.ndarray, step_hours: np.ndarray
+) -> Arrays:
     """What is kept of one block, on the host.
 
     Args:
@@ -25,6 +27,7 @@ def block_arrays(counts: Counts, money: PathMoney, view: PathView, valid: np.nda
       money: totals of each path, leaves `[P]`.
       view: the paths themselves, leaves `[P, ...]`.
       valid: `[P]`, paths that count.
+      step_hours: hours, `[]` or `[T - 1]`, lengths of the steps.
 
     Returns:
       Arrays named `count.*` (added over blocks) and `path.*` (one row a path). Money of a path that
@@ -37,7 +40,10 @@ def block_arrays(counts: Counts, money: PathMoney, view: PathView, valid: np.nda
     used = np.asarray(view.utilization)[valid]
     arrays["count.utilization"] = _utilization_counts(used)
     arrays["path.peak_utilization"] = used.max(axis=1)
-    arrays["path.times_full"] = (used[:, 1:] >= FULL).sum(axis=1)
+    full = used[:, 1:] >= FULL
+    lengths = np.broadcast_to(step_hours, full.shape[1])
+    arrays["path.times_full"] = full.sum(axis=1)
+    arrays["path.hours_full"] = (full * lengths[:, None]).sum(axis=1)
     for name in ("status", "log_return", "worst_log_return", "queued"):
         arrays[f"path.{name}"] = np.asarray(getattr(view, name))[valid]
     return arrays

@@ -24,3 +24,11 @@ def hours(value: object) -> float:
     if not match:
         raise ValueError(f"{value!r} is not a duration such as 7d, 1h, 30m, 3s")
     return float(match[1]) * HOURS[match[2]]
+
+
+def written(value: float) -> str:
+    """A duration in hours as people read it: 24 h, 1 min, 30 s; six digits at most."""
+    for unit, name in (("h", "h"), ("m", "min")):
+        if value == 0 or value >= HOURS[unit] * (1 - 1e-9):
+            return f"{value / HOURS[unit]:g} {name}"
+    return f"{value / HOURS['s']:g} s"

@@ -160,7 +160,7 @@ def pool_path(
     model: UtilizationModel,
     normals: Float[Array, "T n"],
     market_return: Float[Array, " T"],
-    step_hours: Float[Array, ""] | float,
+    step_hours: Float[Array, "*t"] | float,
     initial_utilization: Float[Array, ""] | float,
     spike: Spike | None = None,
 ) -> PoolPath:
@@ -175,8 +175,9 @@ def pool_path(
       normals: independent standard normals, n = NORMALS_PER_STEP.
       market_return: log return of the driver over each step (the asset is named in the
         calibration: ETH).
-      step_hours: h, any length; jumps occur with probability 1 - exp(-intensity step), at
-        most one of a kind per step, so results converge with first order in the step.
+      step_hours: h, of every step or of each, any length; jumps occur with probability
+        1 - exp(-intensity step), at most one of a kind per step, so results converge with first
+        order in the step.
       initial_utilization: in (0, 1].
       spike: deterministic flows; None for none.
 
@@ -192,14 +193,18 @@ def pool_path(
     zero = jnp.zeros((), dtype)
     first = PoolState(zero, zero, zero, jnp.asarray(model.reference_volatility, dtype) ** 2)
 
-    def step(state: PoolState, inputs: tuple[Array, Array, Array]):
-        z, market, index = inputs
+    def step(state: PoolState, inputs: tuple[Array, Array, Array, Array | None]):
+        z, market, start, length = inputs
+        length = hours if length is None else length
         # What is collected is the state that came in: collecting the new one computes it twice.
-        after = pool_step(model, overlay, utilization, state, z, market, index * hours, hours)
+        after = pool_step(model, overlay, utilization, state, z, market, start, length)
         return after, (state.log_wanted_supply, state.log_borrow)
 
     index = jnp.arange(normals.shape[0], dtype=dtype)
-    last, (supply, borrow) = jax.lax.scan(step, first, (normals, market_return, index))
+    lengths = hours if hours.ndim else None  # one length stays out of the scan: the same last bits
+    starts = index * hours if lengths is None else jnp.cumsum(lengths) - lengths
+    inputs = (normals, market_return, starts, lengths)
+    last, (supply, borrow) = jax.lax.scan(step, first, inputs)
     return observe(
         jnp.append(supply, last.log_wanted_supply),
         jnp.append(borrow, last.log_borrow),

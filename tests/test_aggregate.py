@@ -25,6 +25,7 @@ def book() -> FrozenBook:
     """Where rows belong; rows 6, 9, 10 and 11 are padding."""
     return FrozenBook(
         accounts=(),
+        entry=(),
         equity=(),
         row=jnp.array(OWN),
         isolated_row=jnp.array(list(OWNER)),

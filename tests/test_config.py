@@ -61,6 +61,7 @@ def test_digest_follows_what_changes_results(tmp_path: Path) -> None:
         ("paths", 5001),
         ("seed", 12),
         ("step", "2h"),
+        ("refine", [{"from": "1h", "to": "2h", "step": "1m"}]),
         ("precision", "float32"),
         ("venue", "hyperliquid/2026-06-23"),
         ("scenarios.crash.prices.volatility.default", 1.01),

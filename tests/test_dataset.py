@@ -45,8 +45,8 @@ DIMENSIONS = {
 }
 ATTRIBUTES = {
     "title", "campaign", "description", "venue", "venue_date", "book", "book_as_of",
-    "horizon_hours", "step_hours", "paths", "seed", "precision", "estimator", "assumptions",
-    "scenario_descriptions", "provenance", "notes",
+    "horizon_hours", "step_hours", "refinements", "paths", "seed", "precision", "estimator",
+    "assumptions", "scenario_descriptions", "provenance", "notes",
 }  # fmt: skip
 
 

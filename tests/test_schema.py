@@ -73,6 +73,8 @@ def test_a_book(schema) -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
+        ("refine", [{"from": "1h", "step": "1m"}]),
+        ("refine", [{"from": "1h", "to": "2h", "step": "fast"}]),
         ("paths", 0),
         ("paths", "many"),
         ("seed", -1),

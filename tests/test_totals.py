@@ -30,7 +30,8 @@ def arrays_of(utilization: np.ndarray, status: np.ndarray, valid: np.ndarray) ->
     counts: Any = SimpleNamespace(full=np.array([1, 2, 3]))
     money: Any = SimpleNamespace(bad_debt=np.arange(float(PATHS)))
     assert "full" in Counts.__annotations__ and "bad_debt" in PathMoney.__annotations__
-    return block_arrays(counts, money, view(utilization, status), valid)
+    hours = np.array([1.0, 0.5, 0.25])
+    return block_arrays(counts, money, view(utilization, status), valid, hours)
 
 
 def test_block_arrays_by_hand() -> None:
@@ -43,6 +44,7 @@ def test_block_arrays_by_hand() -> None:
     assert arrays["count.full"].tolist() == [1, 2, 3]
     assert arrays["path.bad_debt"].tolist() == [0, 1, 2, 3, 4]
     assert arrays["path.times_full"].ravel().tolist() == [0, 1, 0, 3, 0]
+    assert arrays["path.hours_full"].ravel().tolist() == [0, 0.5, 0, 1.75, 0]
     assert arrays["path.peak_utilization"].ravel().tolist() == [0.25, 1.0, 1.0, FULL, 0.25]
     histogram = arrays["count.utilization"]
     assert histogram.shape == (TIMES, 1, UTILIZATION_BINS + 1)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stress.units import HOURS, hours
+from stress.units import HOURS, hours, written
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,13 @@ from stress.units import HOURS, hours
 )
 def test_durations(text: object, expected: float) -> None:
     assert hours(text) == pytest.approx(expected, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    "text", ["0 h", "168 h", "1 h", "1.5 h", "59 min", "1 min", "30 s", "1 s", "0.25 s"]
+)
+def test_durations_for_people(text: str) -> None:
+    assert written(hours(text.replace("min", "m"))) == text
 
 
 @given(st.floats(0, 1e6), st.sampled_from(sorted(HOURS)))

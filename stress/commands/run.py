@@ -154,9 +154,10 @@ def _show_summary(results) -> None:
             cells.append(f"{write(value)}  [{write(low)}, {write(high)}]")
         rows.append([label, *cells])
     attrs = results.attrs
+    refined = f", {attrs['refinements']}" if attrs["refinements"] else ""
     title = (
         f"{attrs['campaign']}: {results.sizes['account']} accounts, {attrs['paths']} paths, "
-        f"{attrs['horizon_hours']:g} h in steps of {attrs['step_hours']:g} h; "
+        f"{attrs['horizon_hours']:g} h in steps of {attrs['step_hours']:g} h{refined}; "
         "value [95 % interval], USDC"
     )
     show_table(title, ["", *scenarios], rows)

@@ -24,7 +24,9 @@ def normals_per_step(model: Gbm) -> int:
     return model.volatility.shape[0]
 
 
-def log_returns(model: Gbm, normals: Float[Array, "T n"], step_hours: float) -> Float[Array, "T A"]:
+def log_returns(
+    model: Gbm, normals: Float[Array, "T n"], step_hours: Float[Array, "*t"] | float
+) -> Float[Array, "T A"]:
     """Log returns of one path.
 
         r = (drift - volatility^2 / 2) dt + volatility sqrt(dt) L z
@@ -32,7 +34,7 @@ def log_returns(model: Gbm, normals: Float[Array, "T n"], step_hours: float) -> 
     Args:
       model: parameters.
       normals: independent standard normals, one row a step.
-      step_hours: length of a step.
+      step_hours: length of every step, or of each.
 
     Returns:
       1, exact in distribution for any step.
@@ -43,7 +45,10 @@ def log_returns(model: Gbm, normals: Float[Array, "T n"], step_hours: float) -> 
     Source:
       Black and Scholes (1973).
     """
-    dt = step_hours / HOURS_PER_YEAR
-    trend = (model.drift - model.volatility**2 / 2) * dt
-    scale = model.volatility * jnp.sqrt(dt)
-    return jax.vmap(lambda z: trend + scale * (model.factor @ z))(normals)
+    dt = jnp.broadcast_to(jnp.asarray(step_hours) / HOURS_PER_YEAR, normals.shape[:1])
+
+    def one(z, dt):
+        trend = (model.drift - model.volatility**2 / 2) * dt
+        return trend + model.volatility * jnp.sqrt(dt) * (model.factor @ z)
+
+    return jax.vmap(one)(normals, dt)

@@ -87,7 +87,7 @@ def normals_per_step(model: StudentT) -> int:
 
 
 def log_returns(
-    model: StudentT, normals: Float[Array, "T n"], step_hours: float
+    model: StudentT, normals: Float[Array, "T n"], step_hours: Float[Array, "*t"] | float
 ) -> Float[Array, "T A"]:
     """Log returns of one path.
 
@@ -96,13 +96,13 @@ def log_returns(
 
     The increments have exactly the stated volatility. A price with Student-t log returns has no
     mean; the drift is that of the geometric Brownian motion of the same volatility. With one
-    radius per step, tails fade over many steps; with one per path they do not.
+    radius per step, tails fade over many steps, shorter ones too; with one per path they do not.
 
     Args:
       model: parameters.
       normals: independent standard normals; the last column drives the radius (of the first row
         alone where the radius is the path's).
-      step_hours: length of a step.
+      step_hours: length of every step, or of each.
 
     Returns:
       1.
@@ -113,12 +113,14 @@ def log_returns(
     Source:
       Kotz and Nadarajah (2004), multivariate t as a normal mixture.
     """
-    dt = step_hours / HOURS_PER_YEAR
+    dt = jnp.broadcast_to(jnp.asarray(step_hours) / HOURS_PER_YEAR, normals.shape[:1])
     score = normals[:, -1]
     if model.radius_per_path:
         score = jnp.broadcast_to(score[:1], score.shape)
     stretch = jnp.sqrt((model.degrees_of_freedom - 2) / chi_square(model, score))
-    trend = (model.drift - model.volatility**2 / 2) * dt
-    scale = model.volatility * jnp.sqrt(dt)
-    shocks = jax.vmap(lambda z, s: trend + scale * s * (model.factor @ z))
-    return shocks(normals[:, :-1], stretch)
+
+    def one(z, s, dt):
+        trend = (model.drift - model.volatility**2 / 2) * dt
+        return trend + model.volatility * jnp.sqrt(dt) * s * (model.factor @ z)
+
+    return jax.vmap(one)(normals[:, :-1], stretch, dt)
