@@ -3,6 +3,9 @@
 OK = 0
 NON_FINITE = 1
 PRICE_RANGE = 2
+ROUND_LIMIT = 3
+EMPTY_DEPTH = 4
+RESIDUAL = 5
 
 STATUS = {
     "ok": "The path ran to the horizon.",
@@ -10,5 +13,11 @@ STATUS = {
     "every interval, and its losses are not finite.",
     "price_range": "A price left the range [1e-6, 1e6] times its start; results stand, the "
     "process is suspect.",
+    "round_limit": "A step reached the limit of liquidation rounds with an account still to act, "
+    "which acted in the next step.",
+    "empty_depth": "A liquidation found an order book empty and waited for depth or the backstop; "
+    "results stand.",
+    "residual": "Cash of all parties did not sum to zero within the tolerance of the precision: "
+    "results of the path are suspect.",
 }
 NAMES = tuple(STATUS)

@@ -17,17 +17,26 @@ import numpy as np
 
 from models.status import NON_FINITE
 from models.venue import Venue
-from stress.aggregate import reduce_tile
+from stress.aggregate import AccountMoney, reduce_tile
 from stress.build import Inputs, build_inputs, build_scenario
+from stress.cascade_block import (
+    CascadePlan,
+    path_keys,
+    plan_cascade,
+    run_cascade,
+    seen_view,
+    world_of,
+)
 from stress.config import Campaign
 from stress.engine import FrozenBook, run_block
 from stress.frozen import ACCOUNT_TILE, PATH_TILE, freeze, in_precision, used_part
-from stress.market import Scenario, Today, sample_block
+from stress.market import Scenario, Today, market_paths, sample_paths
 from stress.store import Arrays, load_block, save_block
-from stress.totals import Totals, block_arrays
+from stress.totals import Totals, block_arrays, cascade_arrays
 
 TILE = PATH_TILE * ACCOUNT_TILE
 WIDEST_PATH_TILE = 2048
+CASCADE_BLOCK = 128  # paths of a block at most with feedback: a path costs a hundred times more
 TAIL = 0.01  # share of the worst paths that expected-shortfall contributions average over
 
 
@@ -41,6 +50,7 @@ class Plan:
     book: FrozenBook  # in the precision of the run
     scenarios: dict[str, tuple[Scenario, Today]]
     block: int  # paths of a block, a multiple of the path tile
+    cascade: CascadePlan | None = None  # with feedback
 
     @property
     def blocks(self) -> int:
@@ -57,14 +67,21 @@ def plan(campaign: Campaign) -> Plan:
     width = min(ACCOUNT_TILE, max(16, len(campaign.book.ids)))
     tile = int(np.clip(TILE // width, 1, min(WIDEST_PATH_TILE, _above(spec.paths))))
     book = freeze(held, inputs.venue, path_tile=tile)
-    size = min(max(spec.block, tile), -(-spec.paths // tile) * tile)
+    rules = in_precision(inputs.venue, spec.precision)
+    cascade = None
+    if spec.feedback:
+        cascade = plan_cascade(campaign, held, inputs.venue, rules, scenarios, inputs.assets)
+        tile = int(np.lcm(tile, cascade.book.path_tile))
+    wanted = spec.block if cascade is None else min(spec.block, CASCADE_BLOCK)
+    size = min(max(wanted, tile), -(-spec.paths // tile) * tile)
     return Plan(
         campaign=campaign,
         inputs=inputs,
-        venue=in_precision(inputs.venue, spec.precision),
+        venue=rules,
         book=in_precision(book, spec.precision),
         scenarios=scenarios,
         block=-(-size // tile) * tile,
+        cascade=cascade,
     )
 
 
@@ -89,26 +106,36 @@ def compute_block(plan: Plan, scenario: str, index: int) -> Arrays:
     Returns:
       The block's arrays, see `stress.totals.block_arrays`.
     """
-    spec = plan.campaign.spec
     paths = np.arange(plan.block) + index * plan.block
-    valid = paths < spec.paths
-    market, view = _sample(plan, scenario, paths)
-    known = jnp.asarray(valid) & (view.status != NON_FINITE)
-    (counts, _), money = run_block(plan.venue, plan.book, market, known, reduce_tile)
-    return block_arrays(counts, money, view, valid, plan.campaign.step_hours)
+    valid = paths < plan.campaign.spec.paths
+    return _computed(plan, scenario, paths, valid)[0]
 
 
-def _sample(plan: Plan, scenario: str, paths: np.ndarray):
+def _computed(
+    plan: Plan, scenario: str, paths: np.ndarray, valid: np.ndarray
+) -> tuple[Arrays, AccountMoney]:
+    """Arrays of some paths of a scenario, and what each account lost on them in sum."""
     spec, (model, today) = plan.campaign.spec, plan.scenarios[scenario]
-    return sample_block(
-        plan.inputs.venue,
-        today,
-        model,
-        scenario_key(spec.seed, scenario),
-        jnp.asarray(paths),
-        jnp.asarray(plan.campaign.step_hours),
-        precision=spec.precision,
-    )
+    key, hours = scenario_key(spec.seed, scenario), jnp.asarray(plan.campaign.step_hours)
+    numbers, venue = jnp.asarray(paths), plan.inputs.venue
+    sample = sample_paths(today, model, key, numbers, hours)
+    market, view = market_paths(venue, today, model, sample, hours, precision=spec.precision)
+    known = jnp.asarray(valid) & (view.status != NON_FINITE)
+    (counts, accounts), money = run_block(plan.venue, plan.book, market, known, reduce_tile)
+    if plan.cascade is None:
+        arrays = block_arrays(counts, money, view, valid, plan.campaign.step_hours)
+        return arrays, accounts
+    cascade, setting = plan.cascade, plan.cascade.settings[scenario]
+    if spec.precision != "float64":
+        market, _ = market_paths(venue, today, model, sample, hours)
+    world = world_of(setting, today, sample, market, jnp.asarray(cascade.hours))
+    (counts, accounts, more), (fed, rows) = run_cascade(
+        setting, cascade.book, cascade.groups, world, path_keys(key, numbers), known,
+        cascade.book.path_tile,
+    )  # fmt: skip
+    view = seen_view(view, rows, today)
+    arrays = block_arrays(counts, fed, view, valid, plan.campaign.step_hours)
+    return arrays | cascade_arrays(more, rows, money, view, valid), accounts
 
 
 def run_blocks(
@@ -202,10 +229,7 @@ def tail_contributions(plan: Plan, totals: dict[str, Totals]) -> dict[str, dict[
             for start in range(0, worst, plan.block):
                 chosen = np.resize(order[start : start + plan.block], plan.block)
                 valid = np.arange(plan.block) < worst - start
-                market, _ = _sample(plan, name, chosen)
-                (_, accounts), _ = run_block(
-                    plan.venue, plan.book, market, jnp.asarray(valid), reduce_tile
-                )
+                _, accounts = _computed(plan, name, chosen, valid)
                 summed += np.asarray(getattr(accounts, measure))
             result[name][measure] = summed / worst
     return result

@@ -26,14 +26,10 @@ def cascade_book(
     Returns:
       (`FrozenBook` with one tile a group, the groups in its order).
     """
-    frozen = in_precision(
-        freeze(book, venue, path_tile=path_tile, account_tile=WHOLE), precision
-    )
+    frozen = in_precision(freeze(book, venue, path_tile=path_tile, account_tile=WHOLE), precision)
     groups = tuple(
         Group(account=jax.tree.map(lambda x: x[0], account), entry=entry[0], equity=equity[0])
-        for account, entry, equity in zip(
-            frozen.accounts, frozen.entry, frozen.equity, strict=True
-        )
+        for account, entry, equity in zip(frozen.accounts, frozen.entry, frozen.equity, strict=True)
     )
     return frozen, groups
 

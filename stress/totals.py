@@ -10,6 +10,7 @@ import numpy as np
 
 from models.status import NON_FINITE
 from stress.aggregate import Counts, PathMoney
+from stress.cascade_reduce import CascadeCounts, CascadePaths
 from stress.market import PathView
 
 UTILIZATION_BINS = 1000  # of [0, 1], and one for exactly 1
@@ -46,6 +47,35 @@ def block_arrays(
     arrays["path.hours_full"] = (full * lengths[:, None]).sum(axis=1)
     for name in ("status", "log_return", "worst_log_return", "queued"):
         arrays[f"path.{name}"] = np.asarray(getattr(view, name))[valid]
+    return arrays
+
+
+def cascade_arrays(
+    counts: CascadeCounts, rows: CascadePaths, frozen: PathMoney, view: PathView, valid: np.ndarray
+) -> Arrays:
+    """What is kept of one block with feedback, besides `block_arrays`.
+
+    Args:
+      counts: sums of the cascade over the block's valid paths.
+      rows: of each path, leaves `[P, ...]`.
+      frozen: totals of the same paths without feedback.
+      view: the paths as the cascade left them.
+      valid: `[P]`, paths that count.
+
+    Returns:
+      Arrays as in `block_arrays`, `path.cascade_*` of the cascade and `path.frozen_*` without it.
+    """
+    arrays = {f"count.cascade_{name}": np.asarray(leaf) for name, leaf in vars(counts).items()}
+    failed = np.asarray(view.status) == NON_FINITE
+    money = {f"cascade_{name}": leaf for name, leaf in rows.measures.items()}
+    for name in ("overshoot", "first_value", "caused", "party"):
+        money[f"cascade_{name}"] = getattr(rows, name)
+    money |= {f"frozen_{name}": leaf for name, leaf in vars(frozen).items()}
+    for name, leaf in money.items():
+        values = np.asarray(leaf)
+        lost = failed.reshape(-1, *[1] * (values.ndim - 1))
+        arrays[f"path.{name}"] = np.where(lost, np.nan, values)[valid]
+    arrays["path.cascade_residual"] = np.asarray(rows.residual)[valid]
     return arrays
 
 

@@ -7,6 +7,9 @@ def test_numbers_are_places_in_the_table():
     assert status.NAMES[status.OK] == "ok"
     assert status.NAMES[status.NON_FINITE] == "non_finite"
     assert status.NAMES[status.PRICE_RANGE] == "price_range"
+    assert status.NAMES[status.ROUND_LIMIT] == "round_limit"
+    assert status.NAMES[status.EMPTY_DEPTH] == "empty_depth"
+    assert status.NAMES[status.RESIDUAL] == "residual"
 
 
 def test_every_outcome_is_named_once_and_told_in_a_sentence():

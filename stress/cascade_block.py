@@ -1,0 +1,207 @@
+"""A block of a campaign with feedback: the cascade, and beside it the same paths without.
+
+sample -> world outside (`Now`) -> tiles of paths -> cascade -> sums and rows
+-> market            -> the frozen engine, for amplification
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from models.account import Market
+from models.funding import funding_rate
+from models.status import NON_FINITE, OK
+from models.venue import Venue
+from stress.build_cascade import CascadeFigures, backstops, cascade_figures, impact_model
+from stress.cascade import play
+from stress.cascade_book import cascade_book, liquidation_order
+from stress.cascade_reduce import CascadePaths, reduce_cascade
+from stress.cascade_state import Group, Now, Setting
+from stress.config import Campaign
+from stress.engine import FrozenBook
+from stress.errors import InputError
+from stress.market import PathView, Sample, Today, path_key
+from stress.utilization import NORMALS_PER_STEP
+
+PATH_TILE = 16  # paths of a tile at most
+ORDER = 0x0C0DE  # folded into a path's key for the order of its liquidations
+
+
+@dataclass(frozen=True, kw_only=True)
+class CascadePlan:
+    """What cascades of a campaign share."""
+
+    figures: CascadeFigures
+    book: FrozenBook
+    groups: tuple[Group, ...]
+    settings: dict[str, Setting]  # by scenario
+    hours: np.ndarray  # [T], length of the step that ends at each time, 0 first
+
+
+def plan_cascade(
+    campaign: Campaign, book: Any, venue: Venue, rules: Venue, scenarios: dict, assets: tuple
+) -> CascadePlan:
+    """Builds what a campaign with feedback needs.
+
+    Args:
+      campaign: checked.
+      book: its used part.
+      venue: the rule book, float64.
+      rules: the same in the precision of the run.
+      scenarios: name -> (`Scenario`, `Today`).
+      assets: risk factors.
+
+    Returns:
+      The plan.
+
+    Errors:
+      InputError where the book holds more than one quote token, or settings lack a figure.
+    """
+    spec = campaign.spec
+    if len(venue.quotes) > 1:
+        allowed = "false, or a book that holds, owes and settles in one quote token"
+        found = f"true, with {' and '.join(venue.quotes)} in the book"
+        raise InputError(campaign.file, "feedback", found, allowed)
+    figures = cascade_figures(spec, campaign.file, assets)
+    tile = min(PATH_TILE, max(1, 1 << (spec.paths - 1).bit_length()))
+    frozen, groups = cascade_book(book, venue, tile, spec.precision)
+    impact, stands = impact_model(figures), backstops(figures)
+    settings = {}
+    for name, (model, today) in scenarios.items():
+        reacts = spec.cascade.lending == "react" and model.pools[0].model is not None
+        lending = spec.cascade.lending if reacts or spec.cascade.lending != "react" else "book"
+        settings[name] = Setting(
+            market_asset=today.market_asset,
+            token_asset=today.token_asset,
+            lending=lending,
+            round_limit=spec.cascade.round_limit,
+            driver=model.driver,
+            rules=rules,
+            venue=venue,
+            impact=impact,
+            backstops=stands,
+            funding_rate=funding_rate(venue.funding, model.premium),
+            pool=model.pools[0].model if reacts else None,
+            spike=model.pools[0].spike if reacts else None,
+        )
+    hours = np.diff(campaign.grid, prepend=campaign.grid[0])
+    return CascadePlan(figures=figures, book=frozen, groups=groups, settings=settings, hours=hours)
+
+
+def world_of(
+    setting: Setting, today: Today, sample: Sample, market: Market, hours: Float[Array, "T"]
+) -> Now:
+    """The world outside of a block, leaves `[T, F, P]`; `market` is float64."""
+    logs = jnp.transpose(sample.logs, (1, 2, 0))
+    times, _, paths = logs.shape
+
+    def lead(x):  # [F, P, T] -> [T, F, P]
+        return jnp.moveaxis(x, -1, 0)
+
+    def level(x):  # [P, T, Q] -> [T, P], the first quote token
+        return x[:, :, 0].T
+
+    ratio = (today.oracle / today.mark)[None, :, None]
+    supply = level(sample.supply) - level(sample.queued) * today.supplied[0]
+    borrow = level(sample.borrow)
+    draws = jnp.zeros((times, NORMALS_PER_STEP, paths))
+    if setting.pool is not None:
+        supply = jnp.broadcast_to(today.supplied[0], supply.shape)
+        borrow = jnp.broadcast_to(today.borrowed[0], borrow.shape)
+        rows = jnp.moveaxis(sample.draws[:, :, :NORMALS_PER_STEP], 0, -1)
+        draws = draws.at[1:].set(rows)
+    elif setting.lending == "process":
+        supply = level(sample.supply)
+    ends = jnp.append(hours[1:], 0.0)
+
+    def of_coming(growth):  # the market's growth of the step that ends, moved to where it begins
+        series = lead(growth)[:, 0]
+        return jnp.concatenate([series[1:], jnp.zeros_like(series[:1])])
+
+    return Now(
+        index=jnp.arange(times),
+        time=jnp.cumsum(hours),
+        hours=hours,
+        next_hours=ends,
+        log=logs,
+        mark=lead(market.mark),
+        oracle=lead(market.mark) * ratio,
+        token=lead(market.collateral_price),
+        supply=supply,
+        borrow=borrow,
+        draws=draws,
+        borrow_growth=of_coming(market.borrow_growth),
+        supply_growth=of_coming(market.supply_growth),
+        free=lead(market.free_liquidity)[:, 0],
+    )
+
+
+@partial(jax.jit, static_argnames=("tile",))
+def run_cascade(setting, book, groups, series, keys, valid, tile):
+    """Runs a block of paths tile by tile and reduces each tile as it finishes.
+
+    Args:
+      setting: of the scenario.
+      book: says which row belongs to which account.
+      groups: margin accounts by structure.
+      series: the world outside, leaves `[T, F, P]` or `[T, P]`; `[T]` where paths share it.
+      keys: of the paths, `[P]`.
+      valid: bool `[P]`, paths that count.
+      tile: paths of a tile, a divisor of `P`.
+
+    Returns:
+      (sums over tiles, rows of paths, leaves `[P, ...]`).
+    """
+    shared = ("index", "time", "hours", "next_hours")
+
+    def split(x):
+        parts = x.reshape(*x.shape[:-1], -1, tile)
+        return jnp.moveaxis(parts, -2, 0)
+
+    apart = {
+        f.name: split(getattr(series, f.name))
+        for f in dataclasses.fields(series)
+        if f.name not in shared
+    }
+
+    def played(inputs):
+        parts, tile_keys, counted = inputs
+        now = dataclasses.replace(series, **parts)
+        order = liquidation_order(setting.rules, groups, tile_keys)
+        state, seen = play(setting, groups, order, now)
+        return reduce_cascade(book, groups, now, state, seen, counted)
+
+    def one(so_far, inputs):
+        sums, rows = jax.lax.cond(jnp.any(inputs[2]), played, lambda _: nothing, inputs)
+        return jax.tree.map(jnp.add, so_far, sums), rows
+
+    inputs = (apart, keys.reshape(-1, tile), valid.reshape(-1, tile))
+    first = jax.tree.map(lambda x: x[0], inputs)
+    shapes = jax.eval_shape(played, first)
+    nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    sums, rows = jax.lax.scan(one, nothing[0], inputs)
+    return sums, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), rows)
+
+
+def path_keys(seed_key: Array, paths: Array) -> Array:
+    """Keys for what is drawn inside a cascade, `[P]`; apart from those of the market."""
+    return jax.vmap(lambda path: jax.random.fold_in(path_key(seed_key, path), ORDER))(paths)
+
+
+def seen_view(view: PathView, rows: CascadePaths, today: Today) -> PathView:
+    """The paths as the cascade left them: displaced prices, the reserve's own utilization."""
+    status = jnp.where((view.status == NON_FINITE) | (rows.status == OK), view.status, rows.status)
+    queued = rows.measures["queued"][:, None] / today.supplied[:1]
+    return PathView(
+        status=status,
+        log_return=rows.log_return,
+        worst_log_return=jnp.minimum(rows.worst_log_return, 0),
+        utilization=rows.utilization,
+        queued=queued,
+    )
