@@ -61,21 +61,35 @@ def statuses(results: xr.Dataset) -> Table:
 
 def assumptions(results: xr.Dataset) -> Table | None:
     """Named assumptions of the venue file and their settings; none if there are none."""
-    found = selection.attribute(results, "assumptions", {})
-    pairs = list(found.items()) if isinstance(found, dict) else [("assumptions", found)]
+    return named_settings(
+        results, "assumptions", "Assumption", "Assumptions where the venue publishes no rule"
+    )
+
+
+def settings(results: xr.Dataset) -> Table | None:
+    """Settings of the cascade: impact, depth, who stands behind losses; none without feedback."""
+    return named_settings(
+        results, "cascade_settings", "Setting", "How liquidations move prices, and who pays"
+    )
+
+
+def named_settings(results: xr.Dataset, key: str, heading: str, caption: str) -> Table | None:
+    """Names and values of an attribute that is a mapping; none if it is empty."""
+    found = selection.attribute(results, key, {})
+    pairs = list(found.items()) if isinstance(found, dict) else [(key, found)]
     rows = [
-        [Cell(text=units.title(key), title=str(key)), Cell(text=setting(value))]
-        for key, value in pairs
+        [Cell(text=units.title(name), title=str(name)), Cell(text=setting(value))]
+        for name, value in pairs
         if value not in ("", None)
     ]
     if not rows:
         return None
     return Table(
-        key="assumptions",
-        caption="Assumptions where the venue publishes no rule",
+        key=key.replace("_", "-"),
+        caption=caption,
         columns=[
-            Column(heading="Assumption", numeric=False),
-            Column(heading="Setting", numeric=False),
+            Column(heading=heading, numeric=False),
+            Column(heading="Value" if heading == "Setting" else "Setting", numeric=False),
         ],
         rows=rows,
     )

@@ -3,40 +3,19 @@
 The text alternative gives a reader who cannot see the figure its main numbers.
 """
 
-import re
-from dataclasses import dataclass
-
-import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 
-from reports import figures, selection, theme, units
+from reports import cascade_gallery, figures, selection, theme, units
+from reports.frames import Plot, outer_labels, title
 
 TOP = 12  # accounts in the figure of top accounts
 MOST_COLUMNS = 3  # panels side by side
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plot:
-    """A finished figure."""
-
-    key: str
-    heading: str
-    caption: str
-    alternative: str
-    svg: str
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Natural width and height in CSS pixels (a point is 4/3 of one)."""
-        found = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', self.svg)
-        width, height = found.groups() if found else ("540", "300")
-        return round(float(width) * 4 / 3), round(float(height) * 4 / 3)
-
-
 def plots(results: xr.Dataset) -> dict[str, Plot]:
     """Every figure the dataset allows, by key, in the order of the page."""
-    made = [liquidation(results), ratios(results), losses(results), accounts(results)]
+    made = [liquidation(results), ratios(results), losses(results)]
+    made += [*cascade_gallery.plots(results), accounts(results)]
     made += [reserve(results, token) for token in selection.tokens(results)]
     return {plot.key: plot for plot in made}
 
@@ -184,15 +163,3 @@ def reserve(results: xr.Dataset, token: str) -> Plot:
         alternative="Fan charts. Utilization at the horizon, " + "; ".join(said) + ".",
         svg=svg,
     )
-
-
-def title(ax: Axes, results: xr.Dataset, scenario: str) -> None:
-    """The scenario's name over its panel, in its colour."""
-    colours = theme.scenario_colours(selection.names(results, "scenario"))
-    ax.set_title(units.shorten(units.title(scenario), 34), color=colours[scenario])
-
-
-def outer_labels(axes: np.ndarray) -> None:
-    """Keep the label of the horizontal axis on the lowest row only."""
-    for ax in axes[:-1].flat:
-        ax.set_xlabel("")

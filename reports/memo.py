@@ -4,12 +4,11 @@ A sentence whose numbers the dataset does not hold is left out. An event that no
 said to be that, with the upper end of its interval, and never called impossible.
 """
 
-import math
-
 import numpy as np
 import xarray as xr
 
-from reports import selection, units
+from reports import cascade_memo, selection, units
+from reports.phrases import called, listed, paths, percentage, probability
 from reports.selection import Estimate
 
 MOST_SCENARIOS = 4  # named in a sentence; the table has the others
@@ -18,31 +17,19 @@ MOST_SCENARIOS = 4  # named in a sentence; the table has the others
 def lead(results: xr.Dataset) -> list[str]:
     """The verdict: first what happens, then how bad, to whom, and what it does to the pool.
 
+    With feedback on, how liquidations spread and who pays follow the money.
+
     Args:
       results: dataset of a campaign.
 
     Returns:
-      Three to six sentences of plain text.
+      Three to six sentences of plain text, up to nine with feedback on.
     """
     order = selection.scenarios_by_severity(results)
     said = [liquidated(results, order), money(results, order), group(results, order)]
     said += [account(results, order), bad_debt(results, order), utilization(results, order)]
+    said[2:2] = cascade_memo.sentences(results, order)
     return [sentence for sentence in said if sentence]
-
-
-def probability(found: Estimate, paths: int, among: str = "of paths") -> str:
-    """A probability with its interval; zero as `none of 16,384 paths`, with its upper bound."""
-    if not found.known:
-        return "not estimated"
-    if found.value == 0:
-        bound = found.high
-        none = f"none of {units.count(paths)} paths"
-        if math.isfinite(bound) and bound > 0:
-            return f"{none}; below {units.below(bound)} at 95{units.SPACE}% confidence"
-        return none
-    interval = units.interval(found, "1")
-    text = f"{units.value(found, '1')} {among}".rstrip()
-    return text if interval == units.MISSING else f"{text} ({interval})"
 
 
 def liquidated(results: xr.Dataset, order: list[str]) -> str:
@@ -63,13 +50,6 @@ def liquidated(results: xr.Dataset, order: list[str]) -> str:
         f"the expected share of the {units.count(number)} accounts that is liquidated")  # fmt: skip
     sentence = f"Within {horizon}, {chance} is {listed(parts)}"
     return sentence + (f"; {listed(never)} {none}." if never else ".")
-
-
-def percentage(found: Estimate) -> str:
-    """A share with its interval in brackets; the page says once that these are at 95 %."""
-    interval = units.interval(found, "1")
-    text = units.value(found, "1")
-    return text if interval == units.MISSING else f"{text} ({interval})"
 
 
 def money(results: xr.Dataset, order: list[str]) -> str:
@@ -168,22 +148,3 @@ def utilization(results: xr.Dataset, order: list[str]) -> str:
     if full.known:
         sentence += f"; the pool is fully lent at some hour in {probability(full, paths(results))}"
     return sentence + "."
-
-
-def paths(results: xr.Dataset) -> int:
-    """Paths for each scenario, from the dataset's attributes."""
-    return int(selection.attribute(results, "paths", 0) or 0)
-
-
-def listed(parts: list[str]) -> str:
-    """`a, b and c`; semicolons where a part has one of its own."""
-    if len(parts) < 2:
-        return "".join(parts)
-    comma = "; " if any(";" in p for p in parts) else ", "
-    last = comma + "and " if comma == "; " else " and "
-    return comma.join(parts[:-1]) + last + parts[-1]
-
-
-def called(scenario: str) -> str:
-    """The scenario's name as it stands in a sentence."""
-    return units.shorten(units.name(scenario), 40)

@@ -7,7 +7,17 @@ from typing import Any
 import xarray as xr
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import context, gallery, memo, selection, tables, theme, units
+from reports import (
+    cascade_tables,
+    context,
+    gallery,
+    memo,
+    phrases,
+    selection,
+    tables,
+    theme,
+    units,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -87,6 +97,9 @@ def render(results: xr.Dataset) -> str:
             "market": context.market(results),
             "statuses": context.statuses(results),
             "assumptions": context.assumptions(results),
+            "settings": context.settings(results),
+            "overshoot": cascade_tables.overshoot(results),
+            "parties": cascade_tables.parties(results),
         },
         notes=selection.lines(results, "notes"),
         definitions=context.definitions(results),
@@ -119,10 +132,11 @@ def head(results: xr.Dataset) -> dict[str, str]:
         "horizon": hours("horizon_hours"),
         "step": hours("step_hours"),
         "refinements": of("refinements"),
-        "paths": units.count(memo.paths(results)),
+        "paths": units.count(phrases.paths(results)),
         "estimator": of("estimator"),
         "precision": of("precision"),
         "seed": of("seed"),
+        "feedback": {"true": "on", "false": "off"}.get(of("feedback").lower(), ""),
         "created": units.moment(str(selection.mapping(results, "provenance").get("created", ""))),
     }
 

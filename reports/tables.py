@@ -69,7 +69,7 @@ def summary(results: xr.Dataset) -> Table:
     rows, breaks, stem = [], set(), ""
     for i, metric in enumerate(selection.names(results, "metric")):
         entry = results["system"].sel(metric=metric)
-        unit = str(entry["metric_unit"].item())
+        unit = units.metric_unit(metric, str(entry["metric_unit"].item()))
         found = {s: selection.system(results, s, metric) for s in scenarios}
         sign = -1 if str(entry["metric_bad"].item()) == "down" else 1
         known = {s: sign * e.value for s, e in found.items() if e.known}

@@ -84,6 +84,12 @@ def ratio(value: float, digits: int = 3) -> str:
     return f"{value:.3f}" if math.isfinite(value) else significant(value)
 
 
+def multiple(value: float, digits: int = 3) -> str:
+    """How many times as much: `1.27×`."""
+    text = significant(value, digits)
+    return text if text == MISSING else f"{text}×"
+
+
 def per_year(value: float, digits: int = 3) -> str:
     """A yearly rate as a percentage per year."""
     text = percent(value, digits)
@@ -92,8 +98,15 @@ def per_year(value: float, digits: int = 3) -> str:
 
 FORMATS: dict[str, Callable[[float, int], str]] = {
     "USDC": money, "USD": money, "$": money, "1": percent, "": percent, "h": hours,
-    "hours": hours, "accounts": count, "paths": count, "1/year": per_year,
+    "hours": hours, "accounts": count, "paths": count, "rounds": count, "1/year": per_year,
+    "times": multiple, "ratio": ratio,
 }  # fmt: skip
+FACTORS = {"system.amplification": "times", "system.branching_ratio": "ratio"}
+
+
+def metric_unit(metric: str, unit: str) -> str:
+    """The unit a system metric is shown in: a factor without a dimension is no percentage."""
+    return FACTORS.get(metric, unit) if unit in ("1", "") else unit
 
 
 def quantity(value: float, unit: str, digits: int = 3) -> str:
@@ -113,15 +126,18 @@ def digits_for(estimate: Estimate, unit: str) -> int:
 
 
 def interval(estimate: Estimate, unit: str) -> str:
-    """The 95 % interval, a percentage with one sign; a lone en dash where there is none."""
+    """The 95 % interval, a percentage with one sign; a lone en dash where there is none.
+
+    Where it starts below zero its ends are joined by a word, not by a dash like a minus.
+    """
     if math.isnan(estimate.low) or math.isnan(estimate.high):
         return MISSING
     digits = digits_for(estimate, unit)
     low, high = (quantity(v, unit, digits) for v in (estimate.low, estimate.high))
-    shared = f"{SPACE}%"
-    if low.endswith(shared) and high.endswith(shared):
-        low = low.removesuffix(shared)
-    return f"{low}–{high}"
+    for shared in (f"{SPACE}%", "×"):
+        if low.endswith(shared) and high.endswith(shared):
+            low = low.removesuffix(shared)
+    return f"{low}{' to ' if low.startswith('−') else '–'}{high}"
 
 
 def value(estimate: Estimate, unit: str) -> str:

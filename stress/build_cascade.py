@@ -13,7 +13,7 @@ from stress.build_prices import finite_array
 from stress.campaign_schema import CampaignFile
 from stress.cascade_schema import AssetImpact, ImpactFile
 from stress.cascade_state import Backstops
-from stress.config import find
+from stress.config import beside, find
 from stress.errors import InputError
 from stress.files import read_yaml, suggest, validate
 from stress.l2book import Ladder, read_ladder
@@ -95,7 +95,9 @@ def _asset(
         if change is not None and getattr(change, name) is not None:
             found[name] = getattr(change, name)
     if change is not None and change.ladder is not None:
-        found["bids"], found["asks"] = read_ladder(_beside(change.ladder, file, asset))
+        found["bids"], found["asks"] = read_ladder(
+            beside(change.ladder, file, f"cascade.impact.{asset}.ladder")
+        )
     for side in ("bids", "asks"):
         if change is not None and getattr(change, side) is not None:
             found[side] = _ascending(getattr(change, side), file, f"cascade.impact.{asset}.{side}")
@@ -111,14 +113,6 @@ def _asset(
             key = f"cascade.impact.{asset}.{name}"
             raise InputError(file, key, "nothing", f"a figure: {shape} impact needs it")
     return found
-
-
-def _beside(name: str, file: Path, asset: str) -> Path:
-    path = file.parent / name
-    if not path.is_file():
-        key = f"cascade.impact.{asset}.ladder"
-        raise InputError(file, key, f"{name!r}, no such file", "a file with an l2Book answer")
-    return path
 
 
 def _ascending(ladder: Ladder, file: Path, key: str) -> Ladder:

@@ -31,6 +31,7 @@ from stress.config import Campaign
 from stress.engine import FrozenBook, run_block
 from stress.frozen import ACCOUNT_TILE, PATH_TILE, freeze, in_precision, used_part
 from stress.market import Scenario, Today, market_paths, sample_paths
+from stress.static_response import static_response
 from stress.store import Arrays, load_block, save_block
 from stress.totals import Totals, block_arrays, cascade_arrays
 
@@ -136,6 +137,20 @@ def _computed(
     view = seen_view(view, rows, today)
     arrays = block_arrays(counts, fed, view, valid, plan.campaign.step_hours)
     return arrays | cascade_arrays(more, rows, money, view, valid), accounts
+
+
+def book_response(plan: Plan) -> np.ndarray | None:
+    """Static response of the book now, `[S, A, 3]`; None without feedback."""
+    if plan.cascade is None:
+        return None
+    name = next(iter(plan.scenarios))
+    model, today = plan.scenarios[name]
+    hours = jnp.asarray(plan.campaign.step_hours)
+    sample = sample_paths(today, model, scenario_key(0, name), jnp.zeros(1, jnp.int32), hours)
+    market, _ = market_paths(plan.inputs.venue, today, model, sample, hours)
+    setting = plan.cascade.settings[name]
+    world = world_of(setting, today, sample, market, jnp.asarray(plan.cascade.hours))
+    return static_response(setting, plan.cascade.groups, jax.tree.map(lambda x: x[0], world))
 
 
 def run_blocks(

@@ -14,7 +14,7 @@ from stress.book_io import load_book
 from stress.calibration_file import Calibration, load_calibration
 from stress.campaign_schema import CampaignFile, ScenarioFile
 from stress.errors import InputError
-from stress.files import canonical_digest, config_dir, read_yaml, validate
+from stress.files import canonical_digest, config_dir, read_json, read_yaml, validate
 from stress.time_grid import time_grid
 from stress.venue_files import VenueBook, load_venue
 
@@ -84,6 +84,7 @@ def load_campaign(path: str | Path, settings: Sequence[str] = ()) -> Campaign:
                 "venue": venue.digest,
                 "book": book.digest,
                 "calibration": _calibrations(spec, scenarios, places),
+                "impact": _impact_files(spec, file),
             }
         ),
     )
@@ -141,6 +142,31 @@ def _calibrations(
                 key = f"{scenario_prefix(spec, name)}{part}.calibration"
                 digests.append(canonical_digest(calibration(ref, places[name], key).data))
     return digests
+
+
+def _impact_files(spec: CampaignFile, file: Path) -> list[str]:
+    """Digests of the settings file and of the order books that a cascade reads."""
+    if not spec.feedback:
+        return []
+    named = [find(spec.cascade.settings, file.parent, "impact", file, "cascade.settings")]
+    digests = [canonical_digest(read_yaml(named[0]))]
+    for asset, change in spec.cascade.impact.items():
+        if change.ladder is not None:
+            key = f"cascade.impact.{asset}.ladder"
+            digests.append(canonical_digest(read_json(beside(change.ladder, file, key))))
+    return digests
+
+
+def beside(name: str, file: Path, key: str) -> Path:
+    """A data file named by a campaign, beside it or by its path.
+
+    Errors:
+      InputError naming the campaign and the key where there is none.
+    """
+    for path in (file.parent / name, Path(name)):
+        if path.is_file():
+            return path
+    raise InputError(file, key, f"{name!r}, no such file", "a file")
 
 
 def _scenario(name: str, entry: ScenarioFile | str, file: Path) -> tuple[ScenarioFile, str]:

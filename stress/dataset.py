@@ -10,9 +10,20 @@ from models import status
 from stress.aggregate import RATIO_BINS, RATIO_STEP
 from stress.book import Book, group_names, margin_accounts
 from stress.campaign import Plan
+from stress.cascade_dataset import attrs as _attrs
+from stress.cascade_dataset import cascade_coordinates, cascade_variables
+from stress.cascade_metrics import CASCADE_METRICS, FEEDBACK_ACCOUNTS
 from stress.estimate import Estimate, clustered_proportion
 from stress.margin_figures import RowFigures
-from stress.metrics import ACCOUNT_METRICS, MEASURES, METRICS, account_estimates, failed_paths
+from stress.metrics import (
+    ACCOUNT_METRICS,
+    MEASURES,
+    METRICS,
+    Metric,
+    account_estimates,
+    failed_paths,
+)
+from stress.static_response import SHOCKS
 from stress.tail import exceedance_curve, histogram_quantile
 from stress.totals import UTILIZATION_BINS, Totals
 
@@ -28,6 +39,7 @@ def build_dataset(
     tails: Mapping[str, Mapping[str, np.ndarray]],
     now: RowFigures,
     attributes: Mapping[str, object],
+    response: np.ndarray | None = None,
 ) -> xr.Dataset:
     """Builds the results dataset.
 
@@ -37,6 +49,7 @@ def build_dataset(
       tails: `stress.campaign.tail_contributions`.
       now: figures of every margin account at the start.
       attributes: of the dataset, numbers and strings.
+      response: with feedback, `stress.static_response.static_response` of the book.
 
     Returns:
       Dataset with dims scenario, account, group, time, asset, token, quantile, statistic, metric,
@@ -44,6 +57,7 @@ def build_dataset(
     """
     book, spec = plan.campaign.book, plan.campaign.spec
     groups = ["all", *group_names(book)]
+    metrics = metrics_of(plan)
     probabilities = _exceedances(spec.paths)
     coordinates: Variables = {
         "scenario": list(totals),
@@ -56,11 +70,11 @@ def build_dataset(
         "token": list(plan.inputs.venue.quotes),
         "quantile": list(QUANTILES),
         "statistic": list(STATISTICS),
-        "metric": [m.id for m in METRICS],
-        "metric_label": ("metric", [m.label for m in METRICS]),
-        "metric_unit": ("metric", [m.unit for m in METRICS]),
-        "metric_definition": ("metric", [m.definition for m in METRICS]),
-        "metric_bad": ("metric", [m.bad for m in METRICS]),
+        "metric": [m.id for m in metrics],
+        "metric_label": ("metric", [m.label for m in metrics]),
+        "metric_unit": ("metric", [m.unit for m in metrics]),
+        "metric_definition": ("metric", [m.definition for m in metrics]),
+        "metric_bad": ("metric", [m.bad for m in metrics]),
         "measure": list(MEASURES),
         "exceedance": probabilities,
         "status": list(status.NAMES),
@@ -71,10 +85,26 @@ def build_dataset(
         name: (("scenario", *dims), np.stack([part[name][1] for part in parts]), attrs)
         for name, (dims, _, attrs) in parts[0].items()
     }
+    if plan.cascade is not None:
+        coordinates |= cascade_coordinates(plan.inputs.assets, SHOCKS)
+        dims = ("shock", "asset", "bound")
+        variables["static_response"] = (dims, response, _attrs("1", *STATIC))
     rules = plan.inputs.venue.liquidation
     triggers = (float(rules.portfolio_trigger), float(rules.cross_trigger))
     variables |= _today(book, now, groups, triggers)
     return xr.Dataset(variables, coords=coordinates, attrs=dict(attributes))
+
+
+STATIC = (
+    "total fall after an instantaneous one",
+    "Simple fall of each asset after all of them fall by the shock at once and every account that "
+    "becomes liquidatable is sold through the book at full depth: least and greatest fixed point.",
+)
+
+
+def metrics_of(plan: Plan) -> tuple[Metric, ...]:
+    """Metrics of the whole book that a campaign has."""
+    return METRICS if plan.cascade is None else (*METRICS, *CASCADE_METRICS)
 
 
 def _exceedances(paths: int) -> list[float]:
@@ -82,10 +112,6 @@ def _exceedances(paths: int) -> list[float]:
     least = max(DEEPEST / paths, 1e-9)
     count = max(2, round(12 * np.log10(0.5 / min(least, 0.4))) + 1)
     return list(np.geomspace(0.5, min(least, 0.4), count))
-
-
-def _attrs(units: str, name: str, definition: str) -> dict[str, str]:
-    return {"units": units, "long_name": name, "definition": definition}
 
 
 def _stacked(estimate: Estimate) -> np.ndarray:
@@ -103,8 +129,9 @@ def _scenario(
 ) -> Variables:
     """Variables of one scenario, name -> (dims, values, attrs)."""
     parts: Variables = {}
+    told = ACCOUNT_METRICS | (FEEDBACK_ACCOUNTS if plan.cascade is not None else {})
     for metric, estimate in account_estimates(totals).items():
-        label, definition = ACCOUNT_METRICS[metric]
+        label, definition = told[metric]
         name = metric.replace(".", "_")
         parts[name] = (("account", "statistic"), _stacked(estimate), _attrs("1", label, definition))
     parts |= _account_tails(plan, totals, tails)
@@ -126,7 +153,7 @@ def _scenario(
     parts |= _pool(plan, totals)
     parts["system"] = (
         ("metric", "statistic"),
-        np.stack([_stacked(metric.estimate(totals)) for metric in METRICS]),
+        np.stack([_stacked(metric.estimate(totals)) for metric in metrics_of(plan)]),
         _attrs("see metric_unit", "system metrics", "See metric_definition."),
     )
     curves = [exceedance_curve(totals.by_path[m], probabilities) for m in MEASURES]
@@ -139,6 +166,8 @@ def _scenario(
             "Loss over the book that is exceeded with the probability; band by order statistics.",
         ),
     )
+    if plan.cascade is not None:
+        parts |= cascade_variables(totals, QUANTILES)
     counts = np.bincount(totals.by_path["status"], minlength=len(status.NAMES))
     parts["status_count"] = (
         ("status",), counts, _attrs("paths", "paths by outcome", "Paths that ended in the status.")

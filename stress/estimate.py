@@ -114,6 +114,42 @@ def paired_difference(a: ArrayLike, b: ArrayLike, axis: int = -1, level: float =
         return mean(x - y, axis, level)
 
 
+def ratio_of_means(
+    numerator: ArrayLike, denominator: ArrayLike, axis: int = -1, level: float = 0.95
+) -> Estimate:
+    r"""Ratio of two means over the same paths, paired.
+
+        R = mean(x) / mean(y),    se = std(x - R y) / (sqrt(n) mean(y))
+
+    Args:
+      numerator: x, a value per path along `axis`.
+      denominator: y, likewise; its mean must be far from 0 against its error.
+      axis: of the paths.
+      level: coverage of the interval R -+ z se.
+
+    Returns:
+      Estimates without `axis`. NaN where the mean of y is 0; the interval is of first order and is
+      left out (NaN) where the mean of y is within three of its standard errors of 0.
+
+    Errors:
+      Raises ValueError for an empty sample. NaN in gives NaN out.
+
+    Source:
+      Cochran (1977), Sampling Techniques, 6.3.
+    """
+    x, y = as_sample(numerator, axis), as_sample(denominator, axis)
+    n = x.shape[-1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        below = np.mean(y, axis=-1)
+        value = np.where(below != 0, np.mean(x, axis=-1) / below, np.nan)
+        scatter = np.std(x - value[..., None] * y, axis=-1, ddof=min(1, n - 1))
+        error = scatter / np.sqrt(n) / np.abs(below)
+        shaky = np.abs(below) <= 3 * np.std(y, axis=-1, ddof=min(1, n - 1)) / np.sqrt(n)
+    error = np.where(shaky, np.nan, error)
+    reach = normal_quantile(level) * error
+    return as_estimate(value, error, value - reach, value + reach)
+
+
 def clustered_proportion(
     total: ArrayLike,
     total_square: ArrayLike,

@@ -3,7 +3,7 @@
 Ids, units and definitions stand here once; the dataset, summary.json and the report read them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +26,7 @@ class Metric:
     estimate: Callable[[Totals], Estimate]
 
 
-AT_FIRST = (
-    "counted whole at an account's first liquidation (feedback off: the book is frozen, a "
-    "liquidation moves neither prices nor the pool)"
-)
+AT_FIRST = "counted whole at an account's first liquidation, whatever part of it is then executed"
 MEASURES = {
     "bad_debt": (
         "bad debt",
@@ -57,7 +54,8 @@ def failed_paths(totals: Totals) -> int:
     return int((totals.by_path["status"] == NON_FINITE).sum())
 
 
-def _share(totals: Totals, happened: np.ndarray) -> Estimate:
+def share_of(totals: Totals, happened: np.ndarray) -> Estimate:
+    """Share of paths on which something happened, bool `[paths]`."""
     failed = failed_paths(totals)
     return proportion(int(happened.sum()), totals.paths, failed)
 
@@ -70,49 +68,59 @@ def _peak(totals: Totals) -> np.ndarray:
     return totals.by_path["peak_utilization"].max(axis=1)
 
 
-def _at(values: Callable[[Totals], np.ndarray], level: float) -> Callable[[Totals], Estimate]:
+def at_quantile(values: Callable, level: float) -> Callable[[Totals], Estimate]:
+    """Quantile over paths of `values(totals)`."""
     return lambda totals: quantile(values(totals), level)
 
 
-def _shortfall(
-    values: Callable[[Totals], np.ndarray], level: float
-) -> Callable[[Totals], Estimate]:
+def shortfall_of(values: Callable, level: float) -> Callable[[Totals], Estimate]:
+    """Expected shortfall over paths of `values(totals)`."""
     return lambda totals: expected_shortfall(values(totals), level)
 
 
-def _mean(values: Callable[[Totals], np.ndarray]) -> Callable[[Totals], Estimate]:
+def mean_of(values: Callable) -> Callable[[Totals], Estimate]:
+    """Mean over paths of `values(totals)`."""
     return lambda totals: mean(values(totals))
 
 
-def _money(name: str) -> list[Metric]:
-    """Mean, value at risk and expected shortfall of a total over the book."""
-    label, what = MEASURES[name]
-    parts = (
-        ("mean", f"Mean {label}", "Mean over paths.", _mean(_of(name))),
-        (
-            "var_99",
-            f"{label.capitalize()}, 1 path in 100",
+def money_metrics(
+    prefix: str,
+    label: str,
+    what: str,
+    values: Callable[[Totals], np.ndarray],
+    kinds: Sequence[str] = ("mean", "var_99", "es_99"),
+) -> list[Metric]:
+    """Mean, value at risk and expected shortfall of a total over the book, USDC."""
+    capital = f"{label[:1].upper()}{label[1:]}"
+    parts = {
+        "mean": (f"Mean {label}", "Mean over paths.", mean_of(values)),
+        "var_99": (
+            f"{capital}, 1 path in 100",
             "99 % quantile over paths.",
-            _at(_of(name), 0.99),
+            at_quantile(values, 0.99),
         ),
-        (
-            "es_99",
-            f"{label.capitalize()}, mean of the worst 1 %",
+        "es_99": (
+            f"{capital}, mean of the worst 1 %",
             "Expected shortfall: mean of the worst 1 % of paths.",
-            _shortfall(_of(name), 0.99),
+            shortfall_of(values, 0.99),
         ),
-    )
+    }
     return [
         Metric(
-            id=f"system.{name}.{kind}",
-            label=text,
+            id=f"{prefix}.{kind}",
+            label=parts[kind][0],
             unit="USDC",
             bad="up",
-            definition=f"{what} {how}",
-            estimate=function,
+            definition=f"{what} {parts[kind][1]}",
+            estimate=parts[kind][2],
         )
-        for kind, text, how, function in parts
+        for kind in kinds
     ]
+
+
+def _money(name: str) -> list[Metric]:
+    label, what = MEASURES[name]
+    return money_metrics(f"system.{name}", label, what, _of(name))
 
 
 METRICS: tuple[Metric, ...] = (
@@ -123,7 +131,7 @@ METRICS: tuple[Metric, ...] = (
         bad="up",
         definition="Mean number of accounts of which any part, the shared margin or an isolated "
         "position, becomes liquidatable by the horizon.",
-        estimate=_mean(_of("liquidated_accounts")),
+        estimate=mean_of(_of("liquidated_accounts")),
     ),
     *_money("liquidated_notional"),
     *_money("liquidated_debt"),
@@ -133,7 +141,7 @@ METRICS: tuple[Metric, ...] = (
         unit="1",
         bad="up",
         definition="Share of paths on which the bad debt of some account is positive.",
-        estimate=lambda t: _share(t, t.by_path["bad_debt"] > 0),
+        estimate=lambda t: share_of(t, t.by_path["bad_debt"] > 0),
     ),
     *_money("bad_debt"),
     *_money("equity_loss"),
@@ -144,7 +152,7 @@ METRICS: tuple[Metric, ...] = (
         bad="up",
         definition="Share of paths on which the utilization of a reserve reaches 1 at some time of "
         "the grid, so that suppliers cannot withdraw.",
-        estimate=lambda t: _share(t, _peak(t) >= FULL),
+        estimate=lambda t: share_of(t, _peak(t) >= FULL),
     ),
     Metric(
         id="pool.peak_utilization.mean",
@@ -152,7 +160,7 @@ METRICS: tuple[Metric, ...] = (
         unit="1",
         bad="up",
         definition="Mean over paths of the greatest utilization of any reserve up to the horizon.",
-        estimate=_mean(_peak),
+        estimate=mean_of(_peak),
     ),
     Metric(
         id="pool.peak_utilization.p99",
@@ -160,7 +168,7 @@ METRICS: tuple[Metric, ...] = (
         unit="1",
         bad="up",
         definition="99 % quantile over paths of the greatest utilization of any reserve.",
-        estimate=_at(_peak, 0.99),
+        estimate=at_quantile(_peak, 0.99),
     ),
 )
 

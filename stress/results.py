@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from models import status
-from stress.metrics import ACCOUNT_METRICS, METRICS
+from stress.metrics import ACCOUNT_METRICS
 
 
 def summary(results: xr.Dataset) -> dict[str, Any]:
@@ -25,10 +25,11 @@ def summary(results: xr.Dataset) -> dict[str, Any]:
 
     rows = []
     for s, scenario in enumerate(results["scenario"].values):
-        for m, metric in enumerate(METRICS):
-            extra = {"unit": metric.unit, "definition": metric.definition} | common
+        for m, metric in enumerate(results["metric"].values):
+            told = ("unit", "definition")
+            extra = {k: str(results[f"metric_{k}"].values[m]) for k in told} | common
             values = results["system"].values[s, m]
-            rows.append(row(metric.id, values, scenario=str(scenario)) | extra)
+            rows.append(row(str(metric), values, scenario=str(scenario)) | extra)
         for g, group in enumerate(results["group"].values):
             shares = results["group_liquidation_probability"]
             labels = {"scenario": str(scenario), "group": str(group)}
@@ -36,9 +37,10 @@ def summary(results: xr.Dataset) -> dict[str, Any]:
             rows.append(
                 row("group.liquidation_probability", shares.values[s, g, -1], **labels) | extra
             )
-        for metric, (_, definition) in ACCOUNT_METRICS.items():
-            values = results[metric.replace(".", "_")].values[s]
-            extra = {"unit": "1", "definition": definition} | common
+        for metric in ACCOUNT_METRICS:
+            variable = results[metric.replace(".", "_")]
+            values = variable.values[s]
+            extra = {"unit": "1", "definition": variable.attrs["definition"]} | common
             for a, account in enumerate(results["account"].values):
                 labels = {"scenario": str(scenario), "account": str(account)}
                 rows.append(row(metric, values[a], **labels) | extra)

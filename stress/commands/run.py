@@ -103,6 +103,7 @@ def _finish(plan, totals, tails, folder: Path, started: float, threads: int):
     """Writes dataset, summary and manifest; summary.json last, it marks a finished run."""
     from stress.attributes import attributes
     from stress.book import margin_accounts
+    from stress.campaign import book_response
     from stress.dataset import build_dataset
     from stress.margin_figures import book_venue, row_figures
     from stress.provenance import provenance
@@ -113,7 +114,9 @@ def _finish(plan, totals, tails, folder: Path, started: float, threads: int):
     rules = book_venue(campaign.book, campaign.venue, dict(campaign.spec.assumptions))
     now = row_figures(campaign.book, rules, margin_accounts(campaign.book))
     facts = provenance(campaign, time.monotonic() - started, threads)
-    results = build_dataset(plan, totals, tails, now, attributes(campaign, facts))
+    figures = plan.cascade.figures if plan.cascade else None
+    told = attributes(campaign, facts, figures)
+    results = build_dataset(plan, totals, tails, now, told, book_response(plan))
     save_dataset(results, folder)
     manifest = {
         "campaign": campaign.spec.model_dump(mode="json"),
@@ -135,7 +138,17 @@ SHOWN = {
     "Loss of equity, worst 1 %": "system.equity_loss.es_99",
     "Peak utilization, mean": "pool.peak_utilization.mean",
     "P(reserve fully used)": "system.probability_full_utilization",
+    "Liquidated by the book, mean": "system.book_notional.mean",
+    "Handed to the vault, mean": "system.backstop_notional.mean",
+    "Collateral taken over, mean": "system.takeover_value.mean",
+    "Auto-deleveraged, worst 1 %": "system.adl_notional.es_99",
+    "P(auto-deleveraging)": "system.probability_adl",
+    "Shortfall, worst 1 %": "system.shortfall.es_99",
+    "Loss of suppliers, worst 1 %": "pool.supplier_loss.es_99",
+    "Amplification": "system.amplification",
+    "Branching ratio": "system.branching_ratio",
 }
+RATIOS = ("system.amplification", "system.branching_ratio")  # written as numbers, not percent
 
 
 def _show_summary(results) -> None:
@@ -143,8 +156,10 @@ def _show_summary(results) -> None:
     scenarios = [str(s) for s in results["scenario"].values]
     rows = []
     for label, metric in SHOWN.items():
+        if metric not in results["metric"].values:
+            continue
         entry = results["system"].sel(metric=metric)
-        unit = str(entry["metric_unit"].item())
+        unit = "" if metric in RATIOS else str(entry["metric_unit"].item())
         write = {"USDC": money, "1": percent}.get(unit, number)
         cells = []
         for scenario in scenarios:

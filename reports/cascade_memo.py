@@ -1,0 +1,89 @@
+"""What the lead says of a cascade: how much spreads through which channel, and who pays."""
+
+import numpy as np
+import xarray as xr
+
+from reports import cascade, selection, units
+from reports.phrases import called, listed, paths, probability
+
+SOLD = {
+    "book": "in the order book",
+    "backstop": "taken over by the liquidator vault",
+    "takeover": "as collateral taken over",
+    "adl": "by auto-deleveraging",
+}
+
+
+def sentences(results: xr.Dataset, order: list[str]) -> list[str]:
+    """Sentences on the cascade; none where the dataset holds no cascade.
+
+    Args:
+      results: dataset of a campaign.
+      order: scenarios, the severest first.
+
+    Returns:
+      Two or three sentences of plain text, or an empty list.
+    """
+    if "cascade_channel" not in results:
+        return []
+    return [spread(results, order), paid(results, order), deleveraged(results, order)]
+
+
+def spread(results: xr.Dataset, order: list[str]) -> str:
+    """What the severest scenario liquidates through each channel, and how much is amplified."""
+    totals = {s: np.nan_to_num([*cascade.channels(results, s).values()]).sum() for s in order}
+    scenario = max(order, key=lambda s: totals[s], default="")
+    known = any(np.isfinite(v) for s in order for v in cascade.channels(results, s).values())
+    if not known:
+        return ""
+    if totals[scenario] <= 0:
+        return f"Liquidations feed back, but none occurs in any of {units.count(paths(results))} paths."
+    split = cascade.channels(results, scenario)
+    parts = [
+        f"{units.money(v)} {SOLD.get(c, 'through ' + cascade.called(c))}"
+        for c, v in split.items()
+        if v > 0
+    ]
+    sentence = f"Liquidations feed back: under {called(scenario)} they average {listed(parts)}"
+    found = selection.system(results, scenario, "system.amplification")
+    if found.known:
+        between = units.interval(found, "times")
+        bracket = "" if between == units.MISSING else f" ({between})"
+        sentence += f"; amplification is {units.value(found, 'times')}{bracket}"
+    return sentence + "."
+
+
+def paid(results: xr.Dataset, order: list[str]) -> str:
+    """Who bears the shortfall under the scenario where it is largest."""
+    mean = {s: cascade.payments(results, s, tail=False) for s in order}
+    total = {s: sum(np.nan_to_num(e.value) for e in mean[s].values()) for s in order}
+    scenario = max(order, key=lambda s: total[s], default="")
+    if not any(e.known for s in order for e in mean[s].values()):
+        return ""
+    if total[scenario] <= 0:
+        return f"No shortfall arises in any of {units.count(paths(results))} paths."
+    tail = cascade.payments(results, scenario, tail=True)
+    borne = sorted(((p, e.value) for p, e in mean[scenario].items() if e.value > 0),
+                   key=lambda pair: -pair[1])  # fmt: skip
+    parts = []
+    for payer, value in borne:
+        worst = tail[payer].value if payer in tail else float("nan")
+        worst_text = f" ({units.money(worst)})" if np.isfinite(worst) else ""
+        parts.append(f"{cascade.called(payer)} {units.money(value)}{worst_text}")
+    return (
+        f"The shortfall is largest under {called(scenario)} and borne, on average (and in the "
+        f"worst 1{units.SPACE}% of paths), by {listed(parts)}."
+    )
+
+
+def deleveraged(results: xr.Dataset, order: list[str]) -> str:
+    """Probability of auto-deleveraging under the scenario that brings it most often."""
+    found = {s: selection.system(results, s, "system.probability_adl") for s in order}
+    known = [s for s in order if found[s].known]
+    if not known:
+        return ""
+    scenario = max(known, key=lambda s: (found[s].value, np.nan_to_num(found[s].high)))
+    text = probability(found[scenario], paths(results))
+    if found[scenario].value == 0:
+        return f"Auto-deleveraging happens under no scenario: {text}."
+    return f"Auto-deleveraging happens in {text} under {called(scenario)}."
