@@ -9,6 +9,7 @@ import xarray as xr
 from reports import selection, units
 
 MOST_ASSETS = 8  # a panel can carry with names
+UNCOVERED = "uncovered"  # the payer that is nobody
 CHANNELS = {
     "book": "order book",
     "backstop": "vault",
@@ -24,7 +25,7 @@ PARTIES = {
     "lending_buffer": "lending buffer",
     "suppliers": "suppliers",
     "borrowers": "borrowers",
-    "uncovered": "nobody (uncovered)",
+    UNCOVERED: "nobody (uncovered)",
 }
 
 

@@ -14,6 +14,7 @@ from reports import cascade, figures, scales, selection, theme, units
 
 TOTAL = "gross shortfall"
 PALE, DEEP, BLANK = "#f3f7fa", "#0b4f7d", "#e3e7eb"  # ends of the map's scale, no value
+LIGHT = 0.65  # share of the map's scale from which text on a cell is white
 ANNOTATED = 6  # assets up to which a cell of the map has room for a percent sign
 
 
@@ -75,7 +76,7 @@ def channels(results: xr.Dataset, ax: Axes, scenario: str) -> Axes:
     labels = []
     for name, height in zip(names, heights, strict=True):
         if height[-1] > below[-1]:
-            ax.fill_between(time, below, height, color=colours[name], alpha=0.8, lw=0)
+            ax.fill_between(time, below, height, color=colours[name], alpha=0.68, lw=0)
             ax.plot(time, height, color="white", lw=0.7)
             amount = units.money(float(parts.sel(channel=name)[-1]))
             middle = (below[-1] + height[-1]) / 2
@@ -113,7 +114,8 @@ def shortfall(results: xr.Dataset, ax: Axes, scenario: str, *, tail: bool = Fals
         return empty(ax.xaxis, value, "no shortfall" if tail else "no shortfall in any path")
     colour = theme.scenario_colours(selection.names(results, "scenario"))[scenario]
     ax.barh([0], [total], height=0.62, color=theme.MUTED, alpha=0.75, lw=0)
-    ax.barh(rows[1:], ends - starts, left=starts, height=0.62, color=colour, alpha=0.8, lw=0)
+    colours = [theme.INK if payer == cascade.UNCOVERED else colour for payer in found]
+    ax.barh(rows[1:], ends - starts, left=starts, height=0.62, color=colours, alpha=0.8, lw=0)
     ax.vlines(ends[:-1], rows[1:-1] - 0.31, rows[2:] + 0.31, color=theme.MUTED, lw=0.7)
     high = np.nan_to_num(np.array([e.high for e in found.values()]), nan=-np.inf)
     reach = np.maximum(np.maximum(starts, ends), starts + high)
@@ -130,9 +132,7 @@ def shortfall(results: xr.Dataset, ax: Axes, scenario: str, *, tail: bool = Fals
     return ax
 
 
-def whiskers(
-    ax: Axes, rows: np.ndarray, ends: np.ndarray, value: np.ndarray, found: dict
-) -> None:
+def whiskers(ax: Axes, rows: np.ndarray, ends: np.ndarray, value: np.ndarray, found: dict) -> None:
     """The 95 % intervals of amounts, at the ends of their bars; none where there are none."""
     low, high = (np.array([getattr(e, k) for e in found.values()]) for k in ("low", "high"))
     some = np.isfinite(low) & np.isfinite(high) & (high > low)
@@ -165,7 +165,9 @@ def contagion(results: xr.Dataset, ax: Axes, scenario: str, assets: list[str]) -
     sign = f"{units.SPACE}%" if len(assets) <= ANNOTATED else ""
     for (row, column), value in np.ndenumerate(share):
         text = cell(value, sign)
-        ink = theme.MUTED if not np.isfinite(value) else "white" if value > 0.5 * top else theme.INK
+        ink = (
+            theme.MUTED if not np.isfinite(value) else "white" if value > LIGHT * top else theme.INK
+        )
         ax.text(column, row, text, ha="center", va="center", color=ink,
                 fontsize=theme.FONT_SIZE - (1.0 if sign else 2.0))  # fmt: skip
     names = [units.shorten(a, 9) for a in assets]

@@ -22,11 +22,12 @@ def sentences(results: xr.Dataset, order: list[str]) -> list[str]:
       order: scenarios, the severest first.
 
     Returns:
-      Two or three sentences of plain text, or an empty list.
+      How much spreads, and who pays: two paragraphs of plain text, or an empty list.
     """
     if "cascade_channel" not in results:
         return []
-    return [spread(results, order), paid(results, order), deleveraged(results, order)]
+    borne = (paid(results, order), deleveraged(results, order))
+    return [spread(results, order), " ".join(sentence for sentence in borne if sentence)]
 
 
 def spread(results: xr.Dataset, order: list[str]) -> str:
@@ -37,7 +38,8 @@ def spread(results: xr.Dataset, order: list[str]) -> str:
     if not known:
         return ""
     if totals[scenario] <= 0:
-        return f"Liquidations feed back, but none occurs in any of {units.count(paths(results))} paths."
+        none = f"none occurs in any of {units.count(paths(results))} paths"
+        return f"Liquidations feed back, but {none}."
     split = cascade.channels(results, scenario)
     parts = [
         f"{units.money(v)} {SOLD.get(c, 'through ' + cascade.called(c))}"
@@ -71,8 +73,8 @@ def paid(results: xr.Dataset, order: list[str]) -> str:
         worst_text = f" ({units.money(worst)})" if np.isfinite(worst) else ""
         parts.append(f"{cascade.called(payer)} {units.money(value)}{worst_text}")
     return (
-        f"The shortfall is largest under {called(scenario)} and borne, on average (and in the "
-        f"worst 1{units.SPACE}% of paths), by {listed(parts)}."
+        f"The shortfall is largest under {called(scenario)}. It is borne, on average (and in the "
+        f"worst 1{units.SPACE}% of paths), by: {listed(parts)}."
     )
 
 

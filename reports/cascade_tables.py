@@ -42,8 +42,7 @@ def parties(results: xr.Dataset) -> Table | None:
         rows.append(row)
     return Table(
         key="parties",
-        caption="Who gains and who loses: mean change of wealth over the horizon by liquidations, "
-        "interest and funding",
+        caption="Mean change of wealth over the horizon by liquidations, interest and funding",
         columns=[Column(heading="Party", numeric=False), *scenario_columns(results)],
         rows=rows,
     )

@@ -23,7 +23,7 @@ def lead(results: xr.Dataset) -> list[str]:
       results: dataset of a campaign.
 
     Returns:
-      Three to six sentences of plain text, up to nine with feedback on.
+      Three to six sentences of plain text, up to eight with feedback on.
     """
     order = selection.scenarios_by_severity(results)
     said = [liquidated(results, order), money(results, order), group(results, order)]

@@ -18,6 +18,7 @@ from reports import (
     theme,
     units,
 )
+from reports.tables import Table
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -81,6 +82,11 @@ def render(results: xr.Dataset) -> str:
     environment.filters["uri"] = data_uri
     environment.filters["unbroken"] = unbroken
     scenarios = selection.names(results, "scenario")
+    plots = gallery.plots(results)
+    found = tabled(results)
+    cascaded = (
+        found["parties"] or found["overshoot"] or any(k.startswith("cascade-") for k in plots)
+    )
     return environment.get_template("report.html").render(
         head=head(results),
         lead=memo.lead(results),
@@ -89,22 +95,29 @@ def render(results: xr.Dataset) -> str:
             for s in scenarios
         ],
         colours=theme.scenario_colours(scenarios),
-        plots=gallery.plots(results),
-        tables={
-            "summary": tables.summary(results),
-            "groups": tables.groups(results),
-            "accounts": tables.accounts(results),
-            "market": context.market(results),
-            "statuses": context.statuses(results),
-            "assumptions": context.assumptions(results),
-            "settings": context.settings(results),
-            "overshoot": cascade_tables.overshoot(results),
-            "parties": cascade_tables.parties(results),
-        },
+        plots=plots,
+        reserves=[plot for key, plot in plots.items() if key.startswith("reserve-")],
+        cascaded=bool(cascaded),
+        tables=found,
         notes=selection.lines(results, "notes"),
         definitions=context.definitions(results),
         provenance=context.provenance(results),
     )
+
+
+def tabled(results: xr.Dataset) -> dict[str, Table | None]:
+    """Every table of the page; none for one whose variables the dataset does not hold."""
+    return {
+        "summary": tables.summary(results),
+        "groups": tables.groups(results),
+        "accounts": tables.accounts(results),
+        "parties": cascade_tables.parties(results),
+        "overshoot": cascade_tables.overshoot(results),
+        "market": context.market(results),
+        "statuses": context.statuses(results),
+        "assumptions": context.assumptions(results),
+        "settings": context.settings(results),
+    }
 
 
 def described(results: xr.Dataset) -> dict[str, Any]:

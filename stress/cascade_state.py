@@ -239,7 +239,7 @@ def orders_of(venue, group: Group, held: Holding, market: Market, book, now):
     marks = tuple(
         jnp.broadcast_to(market.mark[m][:, None], book.shape) for m in group.account.markets
     )
-    return orders(venue, held, marks, book, now)
+    return orders(venue, held, marks, book, now.astype(held.cooldown.dtype))
 
 
 def total(values) -> Paths:

@@ -58,6 +58,7 @@ def build(
     assets: tuple[str, ...] = ("BTC", "ETH", "SOL", "HYPE"),
     paths: int = 16384,
     seed: int = 0,
+    cascade: bool = False,
 ) -> xr.Dataset:
     """Results of an imagined campaign.
 
@@ -65,6 +66,7 @@ def build(
       accounts, scenarios, groups, hours, tokens, assets: sizes and names of the dimensions.
       paths: simulated paths the intervals pretend to come from.
       seed: of the imagined book.
+      cascade: whether liquidations feed back: adds the variables of `synthetic_cascade`.
 
     Returns:
       Dataset of the schema that `reports` reads; names repeat nothing of a real venue.
@@ -169,6 +171,10 @@ def build(
     for name in results.data_vars:
         words = str(name).replace("_", " ")
         results[name].attrs = {"units": "1", "long_name": words, "definition": f"The {words}."}
+    if cascade:
+        from synthetic_cascade import with_cascade  # it builds on the functions below
+
+        return with_cascade(results)
     return results
 
 
