@@ -9,7 +9,7 @@ import xarray as xr
 from reports import selection, units
 
 MOST_ASSETS = 8  # a panel can carry with names
-UNCOVERED = "uncovered"  # the payer that is nobody
+UNCOVERED = "uncovered"  # what no party of the model pays
 CHANNELS = {
     "book": "order book",
     "backstop": "vault",
@@ -25,7 +25,7 @@ PARTIES = {
     "lending_buffer": "lending buffer",
     "suppliers": "suppliers",
     "borrowers": "borrowers",
-    UNCOVERED: "nobody (uncovered)",
+    UNCOVERED: "left uncovered",
 }
 
 

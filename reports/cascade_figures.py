@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from reports import cascade, figures, scales, selection, theme, units
 
-TOTAL = "gross shortfall"
+TOTAL, NOTHING = "all together", "nothing liquidated in any path"
 PALE, DEEP, BLANK = "#f3f7fa", "#0b4f7d", "#e3e7eb"  # ends of the map's scale, no value
 LIGHT = 0.65  # share of the map's scale from which text on a cell is white
 ANNOTATED = 6  # assets up to which a cell of the map has room for a percent sign
@@ -36,7 +36,7 @@ def timeline(results: xr.Dataset, ax: Axes, scenario: str) -> Axes:
     top = np.nanmax(shown[np.isfinite(shown)], initial=0.0)
     if top <= 0:
         ever = any(v > 0 for v in cascade.channels(results, scenario).values())
-        return empty(ax.yaxis, shown, "none in 99 of 100 paths" if ever else "none in any path")
+        return empty(ax.yaxis, shown, "nothing in 99 of 100 paths" if ever else NOTHING)
     colour = theme.scenario_colours(selection.names(results, "scenario"))[scenario]
     for low, high, opacity in figures.FAN:
         edges = [selection.at_quantile(fan, q).values.astype(float) for q in (low, high)]
@@ -71,7 +71,7 @@ def channels(results: xr.Dataset, ax: Axes, scenario: str) -> Axes:
     heights = np.cumsum(np.nan_to_num(values), axis=0)
     top = heights.max(initial=0.0)
     if top <= 0:
-        return empty(ax.yaxis, values, "none in any path")
+        return empty(ax.yaxis, values, NOTHING)
     colours, below = theme.group_colours(names), np.zeros_like(time)
     labels = []
     for name, height in zip(names, heights, strict=True):
@@ -88,7 +88,7 @@ def channels(results: xr.Dataset, ax: Axes, scenario: str) -> Axes:
 
 
 def shortfall(results: xr.Dataset, ax: Axes, scenario: str, *, tail: bool = False) -> Axes:
-    """The gross shortfall, and what every payer bears of it, one bar after the other.
+    """What all payers bear of the shortfall together, and each of them, one bar after the other.
 
     Args:
       results: dataset of a campaign with feedback.

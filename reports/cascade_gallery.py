@@ -76,11 +76,10 @@ def shortfall(results: xr.Dataset) -> Plot:
         key="cascade-shortfall",
         heading="Who pays when margin does not suffice",
         caption=(
-            "The grey bar is the gross shortfall: account values below zero when positions are "
-            "handed over, and loans beyond their collateral. The bars under it, one after the "
-            "other, are what each party bears of it; left the mean over paths with 95 % "
-            "intervals, right that over the 1 % of paths with the largest shortfall. Every panel "
-            "has its own scale."
+            "The grey bar is all that was paid for accounts that could not, the bars under it, one "
+            "after the other, what each party bears of it; of a loan when its collateral is sold. "
+            "Left the mean over paths with 95 % intervals, right that over the 1 % of paths with "
+            "the largest shortfall. Every panel has its own scale."
         ),
         alternative="Waterfall charts. " + " ".join(borne(results, s) for s in scenarios),
         svg=svg,

@@ -70,11 +70,11 @@ def paid(results: xr.Dataset, order: list[str]) -> str:
     parts = []
     for payer, value in borne:
         worst = tail[payer].value if payer in tail else float("nan")
-        worst_text = f" ({units.money(worst)})" if np.isfinite(worst) else ""
+        worst_text = f" / {units.money(worst)}" if np.isfinite(worst) else ""
         parts.append(f"{cascade.called(payer)} {units.money(value)}{worst_text}")
     return (
-        f"The shortfall is largest under {called(scenario)}. It is borne, on average (and in the "
-        f"worst 1{units.SPACE}% of paths), by: {listed(parts)}."
+        f"The shortfall is largest under {called(scenario)}. It is borne, on average / in the "
+        f"worst 1{units.SPACE}% of paths, by: {listed(parts)}."
     )
 
 

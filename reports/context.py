@@ -1,6 +1,7 @@
 """What stands behind the results: prices, outcomes, assumptions, definitions, provenance."""
 
 import json
+import math
 
 import xarray as xr
 
@@ -103,6 +104,8 @@ def setting(value: object) -> str:
         return "; ".join(f"{units.name(k)}: {setting(v)}" for k, v in value.items())
     if isinstance(value, list):
         return ", ".join(setting(v) for v in value)
+    if isinstance(value, float) and math.isfinite(value):
+        return f"{value:,.10g}"
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -101,7 +101,11 @@ FORMATS: dict[str, Callable[[float, int], str]] = {
     "hours": hours, "accounts": count, "paths": count, "rounds": count, "1/year": per_year,
     "times": multiple, "ratio": ratio,
 }  # fmt: skip
-FACTORS = {"system.amplification": "times", "system.branching_ratio": "ratio"}
+FACTORS = {
+    "system.amplification": "times",
+    "system.loss_amplification": "times",
+    "system.branching_ratio": "ratio",
+}
 
 
 def metric_unit(metric: str, unit: str) -> str:
