@@ -15,6 +15,7 @@ from reports import cascade, figures, scales, selection, theme, units
 TOTAL, NOTHING = "all together", "nothing liquidated in any path"
 PALE, DEEP, BLANK = "#f3f7fa", "#0b4f7d", "#e3e7eb"  # ends of the map's scale, no value
 LIGHT = 0.65  # share of the map's scale from which text on a cell is white
+APART = 1e-3  # difference from which two fixed points are drawn apart
 ANNOTATED = 6  # assets up to which a cell of the map has room for a percent sign
 
 
@@ -121,7 +122,7 @@ def shortfall(results: xr.Dataset, ax: Axes, scenario: str, *, tail: bool = Fals
     reach = np.maximum(np.maximum(starts, ends), starts + high)
     whiskers(ax, rows[1:], ends, value, found)
     ax.set_xlim(min(0.0, starts.min(), ends.min()), 1.32 * max(total, reach.max()))
-    texts = [units.money(float(total)), *(units.money(e.value) for e in found.values())]
+    texts = [amount(x) for x in (total, *value)]
     for row, end, text in zip(rows, [total, *reach], texts, strict=True):
         ax.annotate(text, xy=(end, row), xytext=(4, 0), textcoords="offset points", va="center",
                     ha="left", color=theme.INK if row == 0 else theme.MUTED,
@@ -130,6 +131,11 @@ def shortfall(results: xr.Dataset, ax: Axes, scenario: str, *, tail: bool = Fals
     ax.xaxis.set_major_locator(MaxNLocator(3))
     ax.xaxis.set_major_formatter(scales.MONEY)
     return ax
+
+
+def amount(value: float) -> str:
+    """Money beside a bar: cents beside millions are said to be less than a dollar."""
+    return "<$1" if 0 < value < 1 else units.money(float(value))
 
 
 def whiskers(ax: Axes, rows: np.ndarray, ends: np.ndarray, value: np.ndarray, found: dict) -> None:
@@ -189,42 +195,46 @@ def cell(share: float, sign: str) -> str:
     return whole + sign
 
 
-def static_response(results: xr.Dataset, ax: Axes, assets: list[str]) -> Axes:
+def static_response(
+    results: xr.Dataset, ax: Axes, assets: list[str], *, added: bool = False
+) -> Axes:
     """Fall of every asset that an instantaneous fall of all of them ends in, cascade included.
 
     Args:
       results: dataset of a campaign with feedback.
       ax: panel to draw on.
       assets: those to show.
+      added: whether to draw what the cascade adds to the shock instead of the whole fall.
 
     Returns:
       `ax`, both axes in percent; solid: least fixed point, dashed: greatest, where it differs.
     """
     shock = results["shock"].values.astype(float)
-    fall = results["static_response"]
+    fall = results["static_response"].sel(asset=assets) - results["shock"] * added
     colours = theme.group_colours(selection.names(results, "asset"))
     ax.set_xlabel("fall of all prices at once (%)")
-    ax.set_ylabel("fall after the cascade (%)")
-    known = fall.sel(asset=assets).values.astype(float)
+    ax.set_ylabel("added (% points)" if added else "after the cascade (%)")
+    known = fall.sel(bound=["least", "greatest"]).values.astype(float)
     if not np.isfinite(known).any():
         return empty(ax.yaxis, known, "no estimate")
     end = float(shock.max(initial=0.01))
-    ax.plot([0, end], [0, end], color=theme.MUTED, lw=1.0, ls=":")
+    top = max(float(np.nanmax(known)), 0.01 if added else end)
     ax.set_xlim(0, end)
-    ax.set_ylim(0, min(1.0, 1.04 * float(np.nanmax(known))) or 1.0)
-    labels = [(end, "no cascade", theme.MUTED)]
+    ax.set_ylim(0, 1.04 * top)
+    ax.plot([0, end], [0, 0 if added else end], color=theme.MUTED, lw=1.0, ls=":")
+    labels = [(0.0 if added else end, "no cascade", theme.MUTED)]
     for asset in assets:
         least, greatest = (
             fall.sel(asset=asset, bound=b).values.astype(float) for b in ("least", "greatest")
         )
         ax.plot(shock, least, color=colours[asset])
-        apart = np.abs(greatest - least) > 1e-3
+        apart = np.abs(greatest - least) > APART
         near = apart | np.append(apart[1:], False) | np.append(False, apart[:-1])
         if apart.any():
-            ax.plot(shock, np.where(near, greatest, np.nan), color=colours[asset], ls=(0, (4, 2)))
+            ax.plot(shock, np.where(near, greatest, np.nan), color=colours[asset], ls=(0, (3, 1.5)))
         labels.append((float(least[-1]), units.shorten(asset, 14), colours[asset]))
     ax.xaxis.set_major_locator(MaxNLocator(7))
-    ax.yaxis.set_major_locator(MaxNLocator(6))
+    ax.yaxis.set_major_locator(MaxNLocator(5))
     ax.xaxis.set_major_formatter(scales.PERCENT)
     ax.yaxis.set_major_formatter(scales.PERCENT)
     theme.label_ends(ax, labels)

@@ -145,8 +145,10 @@ def spread(results: xr.Dataset, scenario: str, assets: list[str]) -> str:
 def static_response(results: xr.Dataset) -> Plot:
     """The fall after the cascade against the fall that sets it off."""
     assets = cascade.falling_most(results)
-    with theme.canvas(1, 1, panel_height=2.9, top=0.15, left=0.78) as (figure, axes):
+    with theme.canvas(2, 1, panel_height=1.9, top=0.15, left=0.78, sharey=False) as (figure, axes):
         cascade_figures.static_response(results, axes[0, 0], assets)
+        cascade_figures.static_response(results, axes[1, 0], assets, added=True)
+        outer_labels(axes)
         svg = theme.svg(figure)
     fall = results["static_response"].sel(bound="least")
     said = []
@@ -161,12 +163,13 @@ def static_response(results: xr.Dataset) -> Plot:
         key="cascade-static",
         heading="How deep a sudden fall goes in the book of today",
         caption=(
-            "Read up from a fall of all prices at once to the fall it ends in when everything it "
-            "makes liquidatable is sold at once; dotted: no cascade. Solid: the least fall that "
+            "Read up from a fall of all prices at once to the fall it ends in (top), and to what "
+            "the cascade adds to it (bottom), when everything it makes liquidatable is sold at "
+            "once into a book of full depth; dotted: no cascade. Solid: the least fall that "
             "sustains itself; dashed, where it differs: the greatest."
             + (f" The {len(assets)} assets that fall most beyond the shock are shown." * some)
         ),
-        alternative="Line chart of the fall after the cascade. "
+        alternative="Line charts of the fall after the cascade. "
         + ("At the least fixed point, " + "; ".join(said) + "." if said else ""),
         svg=svg,
     )

@@ -12,6 +12,7 @@ SOLD = {
     "takeover": "as collateral taken over",
     "adl": "by auto-deleveraging",
 }
+LEAST = 0.01  # share of the shortfall from which a payer is named; the figure has all
 
 
 def sentences(results: xr.Dataset, order: list[str]) -> list[str]:
@@ -65,17 +66,25 @@ def paid(results: xr.Dataset, order: list[str]) -> str:
     if total[scenario] <= 0:
         return f"No shortfall arises in any of {units.count(paths(results))} paths."
     tail = cascade.payments(results, scenario, tail=True)
-    borne = sorted(((p, e.value) for p, e in mean[scenario].items() if e.value > 0),
-                   key=lambda pair: -pair[1])  # fmt: skip
-    parts = []
-    for payer, value in borne:
-        worst = tail[payer].value if payer in tail else float("nan")
-        worst_text = f" / {units.money(worst)}" if np.isfinite(worst) else ""
-        parts.append(f"{cascade.called(payer)} {units.money(value)}{worst_text}")
+    kinds = [found for found in (mean[scenario], tail) if found]
+    large = {payer for found in kinds for payer in considerable(found)}
+    named = [payer for payer in mean[scenario] if payer in large]
+    parts = [
+        f"{cascade.called(p)} {' / '.join(units.money(found[p].value) for found in kinds)}"
+        for p in sorted(named, key=lambda payer: -np.nan_to_num(mean[scenario][payer].value))
+    ]
+    when = f" / in the worst 1{units.SPACE}% of paths" if tail else ""
+    more = any(e.value > 0 and p not in named for p, e in mean[scenario].items())
     return (
-        f"The shortfall is largest under {called(scenario)}. It is borne, on average / in the "
-        f"worst 1{units.SPACE}% of paths, by: {listed(parts)}."
+        f"The shortfall is largest under {called(scenario)}. It is borne, on average{when}, "
+        f"{'mostly ' * more}by: {listed(parts)}."
     )
+
+
+def considerable(found: dict[str, selection.Estimate]) -> list[str]:
+    """Payers that bear more than a small share of what all of them bear."""
+    least = LEAST * np.nansum([e.value for e in found.values()])
+    return [payer for payer, e in found.items() if e.value > 0 and e.value >= least]
 
 
 def deleveraged(results: xr.Dataset, order: list[str]) -> str:

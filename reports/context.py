@@ -105,7 +105,7 @@ def setting(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(setting(v) for v in value)
     if isinstance(value, float) and math.isfinite(value):
-        return f"{value:,.10g}"
+        return f"{value:,.0f}" if value.is_integer() else f"{value:.6g}"
     return value if isinstance(value, str) else json.dumps(value)
 
 

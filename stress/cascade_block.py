@@ -197,7 +197,7 @@ def path_keys(seed_key: Array, paths: Array) -> Array:
 def seen_view(view: PathView, rows: CascadePaths, today: Today) -> PathView:
     """The paths as the cascade left them: displaced prices, the reserve's own utilization."""
     status = jnp.where((view.status == NON_FINITE) | (rows.status == OK), view.status, rows.status)
-    queued = rows.measures["queued"][:, None] / today.supplied[:1]
+    queued = rows.measures["queued"][:, None] / today.supplied[0]
     return PathView(
         status=status,
         log_return=rows.log_return,

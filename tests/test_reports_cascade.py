@@ -154,6 +154,16 @@ def test_lead_says_how_much_through_what_and_who_pays(results: xr.Dataset) -> No
     assert len(memo.lead(results)) == len(memo.lead(synthetic_results.build())) + 2
 
 
+def test_lead_names_small_payers_only_where_they_matter(results: xr.Dataset) -> None:
+    changed = results.copy(deep=True)
+    for name in ("shortfall_paid", "shortfall_paid_tail"):
+        changed[name].loc[{"payer": ["vault", "suppliers"]}] *= 1e-4
+    changed["shortfall_paid_tail"].loc[{"payer": "suppliers"}] *= 1e4  # nothing but in the tail
+    paid = memo.lead(changed)[3]
+    assert "mostly by:" in paid and "liquidator vault" not in paid and "suppliers" in paid
+    assert "mostly" not in memo.lead(results)[3]
+
+
 def test_lead_follows_a_change_of_the_dataset(results: xr.Dataset) -> None:
     before = memo.lead(results)
     after = memo.lead(scaled(results, 0.5, ("cascade_channel",)))
@@ -175,6 +185,9 @@ DRAWN: dict[str, Callable[[xr.Dataset, Axes, str], Axes]] = {
     "shortfall": cascade_figures.shortfall,
     "shortfall, tail": lambda r, ax, s: cascade_figures.shortfall(r, ax, s, tail=True),
     "contagion": lambda r, ax, s: cascade_figures.contagion(r, ax, s, cascade.tightly_linked(r)),
+    "static, added": lambda r, ax, s: cascade_figures.static_response(
+        r, ax, cascade.falling_most(r), added=True
+    ),
     "static": lambda r, ax, s: cascade_figures.static_response(r, ax, cascade.falling_most(r)),
 }
 
