@@ -25,6 +25,12 @@ FEEDBACK = (
     "Nobody opens a position, adds collateral or closes by choice: accounts change by liquidation, "
     "auto-deleveraging, interest and funding alone.",
 )
+UNITS = {
+    "permanent_share": "1", "half_life": "h", "reach": "1", "depth_collapse": "1",
+    "depth_half_life": "h", "depth_floor": "1", "vault_capital": "USDC", "vault_lent_share": "1",
+    "takeover_capital": "USDC", "scale": "(1)", "volatility": "per sqrt(day)",
+    "volume": "USDC a day", "depth": "USDC", "pass_through": "(1)",
+}  # fmt: skip
 LENDING = {
     "process": "The reserve moves as without feedback; the book does not move it.",
     "book": "Loans and idle balances of the book move the reserve; outsiders do not answer.",
@@ -42,10 +48,13 @@ def notes(campaign: Campaign) -> list[str]:
 
 def cascade_settings(figures: CascadeFigures) -> dict[str, object]:
     """Resolved settings of a cascade as names and values for a reader, durations in hours."""
-    told: dict[str, object] = dict(figures.scalars)
+    told: dict[str, object] = {f"{k} ({UNITS[k]})": v for k, v in figures.scalars.items()}
     told |= {"impact_scale": figures.impact_scale, "depth_scale": figures.depth_scale}
     for asset, entry in figures.assets.items():
-        known = (f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in entry.items())
+        known = (
+            f"{k} {v:,.6g} {UNITS[k]}" if isinstance(v, float) else f"{k} {v}"
+            for k, v in entry.items()
+        )
         told[f"impact {asset}"] = "; ".join(x for x in known if not x.startswith(("bids", "asks")))
     return told
 

@@ -29,7 +29,9 @@ from stress.errors import InputError
 from stress.market import PathView, Sample, Today, path_key
 from stress.utilization import NORMALS_PER_STEP
 
-PATH_TILE = 1  # paths of a tile at most: paths do not wait for each other's rounds (measured fastest)
+PATH_TILE = (
+    1  # paths of a tile at most: paths do not wait for each other's rounds (measured fastest)
+)
 ORDER = 0x0C0DE  # folded into a path's key for the order of its liquidations
 
 

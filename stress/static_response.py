@@ -5,9 +5,11 @@ which makes more of them liquidatable:
 
     x = s + I(Q(x)),    x the total log fall per asset, Q(x) what is sold at prices fallen by x
 
-Q rises with x, so iterating from x = s climbs to the least fixed point, where a cascade in rounds
-ends, and iterating from above descends to the greatest. Where they differ the book has two ends
-for one shock, and a panic sale can reach the worse one.
+While Q rises with x, iterating from x = s climbs to the least fixed point, where a cascade in
+rounds ends, and iterating from above descends to the greatest. Where they differ the book has two
+ends for one shock, and a panic sale can reach the worse one. After very deep falls sales are worth
+less and shorts of liquidated accounts are bought back, so Q may fall; both ends are fixed points
+even so, but others may lie outside them.
 """
 
 from collections.abc import Callable, Sequence
@@ -84,9 +86,9 @@ def static_response(
     result = []
     for shock in shocks:
         s = np.full(assets, -np.log1p(-shock))
-        least = fixed_point(response, s, s)
-        greatest = fixed_point(response, s, s + _most(setting))
-        result.append(np.stack([-np.expm1(-v) for v in (s, least, greatest)], axis=-1))
+        ends = [fixed_point(response, s, begin) for begin in (s, s + _most(setting))]
+        both = (s, np.minimum(*ends), np.maximum(*ends))
+        result.append(np.stack([-np.expm1(-v) for v in both], axis=-1))
     return np.array(result)
 
 

@@ -1,6 +1,5 @@
 """Campaigns with feedback: the same as without where nothing feeds back, monotone where it does."""
 
-import functools
 import tempfile
 from pathlib import Path
 from typing import Any

@@ -123,7 +123,7 @@ def test_reference_fixed_points(shared):
     for kappa, times in ((0.5, 2), (0.8, 5), (0.9, 10), (0.95, 20)):
         depth = 5e7
         x = fixed_point(
-            lambda x, k=kappa: np.array([abs(plain(1, -k * depth * x[0]))]),
+            lambda x, flow=kappa * depth: np.array([abs(plain(1, -flow * x[0]))]),
             np.array([0.01]), np.array([0.01]),
         )  # fmt: skip
         assert x[0] == pytest.approx(0.01 * times, rel=1e-6)
