@@ -71,7 +71,7 @@ CAMPAIGNS = [
     ("seed", -1, "seed", "found -1"),
     ("step", "7h", "step", "divides the horizon"),
     ("feedback", "yes", "feedback", "boolean"),
-    ("cascade.round_limit", 0, "cascade.round_limit", "found 0"),
+    ("cascade", {"round_limit": 0}, "cascade.round_limit", "found 0"),
     ("venue", "hyperliquid/2020-01-01", "venue", "2026-08-19"),
     ("book.accounts", [], "book.accounts", "an empty book"),
     ("book.accounts.0.supplied.HYPE", -1.0, "accounts[loop-hype].supplied.HYPE", "found -1"),

@@ -46,6 +46,7 @@ DIMENSIONS = {
 ATTRIBUTES = {
     "title", "campaign", "description", "venue", "venue_date", "book", "book_as_of",
     "horizon_hours", "step_hours", "refinements", "paths", "seed", "precision", "estimator",
+    "feedback",
     "assumptions", "scenario_descriptions", "provenance", "notes",
 }  # fmt: skip
 
@@ -200,7 +201,7 @@ def test_files_open_with_xarray_alone(results: xr.Dataset, folder: Path) -> None
 def test_summary_is_strict_json_with_the_documented_keys(results: xr.Dataset) -> None:
     data = json.loads(as_json(summary(results)), parse_constant=lambda text: pytest.fail(text))
     assert data.keys() == {"metrics", "status"}
-    assert data["status"] == {"ok": 10000, "non_finite": 0, "price_range": 0}
+    assert data["status"] == dict.fromkeys(status.NAMES, 0) | {"ok": 10000}
     common = {"id", "scenario", "value", "standard_error", "ci95", "unit", "horizon_hours",
               "paths", "estimator", "definition"}  # fmt: skip
     seen = set()
