@@ -86,13 +86,13 @@ def figures(venue: Venue, account: Account, held: Holding, market: Market) -> Fi
         supplied=held.supplied,  # type: ignore[arg-type]
     )
     state = margin_state(venue, now, market)
-    loans = (jnp.maximum(held.pool, 0),) if account.portfolio else ()
-    needs = requirements(venue, now, market, state, loans)
     equity, maintenance = state.equity[0], state.maintenance[0]
     zero = jnp.zeros_like(equity)
-    credit = _credit(venue, market, state, equity, maintenance) if account.portfolio else zero
-    unfunded = held.rationed & (maintenance > 0) & (equity + held.pool < maintenance)
-    return Figures(
+    credit = zero
+    if account.portfolio:
+        short = (jnp.maximum(maintenance - equity, 0),)
+        credit = liquidation_credit(venue, market, state, short, 0)
+    marked = Figures(
         equity=equity,
         maintenance=maintenance + zero,
         notional=state.notional[0] + zero,
@@ -102,16 +102,34 @@ def figures(venue: Venue, account: Account, held: Holding, market: Market) -> Fi
         credit=credit + zero,
         partial_credit=state.partial_credit + zero,
         full_credit=state.full_credit + zero,
-        beyond=excess(venue, now, needs) > 0,
-        unfunded=unfunded,
-        ratio=margin_ratio(needs) + zero,
+        beyond=zero > 0,
+        unfunded=zero > 0,
+        ratio=zero,
     )
+    return judge(venue, account, held, marked, market)
 
 
-def _credit(
-    venue: Venue, market: Market, state: MarginState, equity: Scalar, maintenance: Scalar
-) -> Scalar:
-    return liquidation_credit(venue, market, state, (jnp.maximum(maintenance - equity, 0),), 0)
+def judge(venue: Venue, account: Account, held: Holding, seen: Figures, market: Market) -> Figures:
+    """Figures with the flags and the ratio that follow from them and from the pool position."""
+    state = MarginState(
+        equity=(seen.equity,),
+        maintenance=(seen.maintenance,),
+        notional=(seen.notional,),
+        transfer=(seen.transfer,),
+        collateral_value=seen.collateral,
+        borrow_capacity=seen.capacity,
+        partial_credit=seen.partial_credit,
+        full_credit=seen.full_credit,
+    )
+    loans = (jnp.maximum(held.pool, 0),) if account.portfolio else ()
+    needs = requirements(venue, account, market, state, loans)
+    short = seen.equity + held.pool < seen.maintenance
+    return dataclasses.replace(
+        seen,
+        beyond=excess(venue, account, needs) > 0,
+        unfunded=held.rationed & (seen.maintenance > 0) & short,
+        ratio=margin_ratio(needs) + jnp.zeros_like(seen.equity),
+    )
 
 
 def wanted_pool(venue: Venue, account: Account, seen: Figures) -> Scalar:

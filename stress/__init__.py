@@ -6,6 +6,7 @@ paths (`scenarios`, `utilization`), `engine` runs the frozen book of `frozen` al
 `metrics` make numbers with intervals of them, `dataset` labels these, `cli` and `commands` speak
 with people. With feedback `cascade` takes the engine's place: `cascade_state` is what it carries,
 `cascade_rounds`, `_handover`, `_adl`, `_inventory`, `_reserve`, `_outside` and `_record` play a
-step, `cascade_block` and `cascade_reduce` bring it to blocks. Books: `book`, `book_io`, `book_import`, `synth`. Rule books: `venues`. Figures from
-recorded data: `calibrate`. Is this machine fit: `doctor`.
+step, `cascade_block` and `cascade_reduce` bring it to blocks. Books: `book`, `book_io`,
+`book_import`, `synth`. Rule books: `venues`. Figures from recorded data: `calibrate`. Is this
+machine fit: `doctor`.
 """

@@ -29,6 +29,7 @@ from stress.cascade_block import (
 )
 from stress.config import Campaign
 from stress.engine import FrozenBook, run_block
+from stress.environment import return_memory
 from stress.frozen import ACCOUNT_TILE, PATH_TILE, freeze, in_precision, used_part
 from stress.market import Scenario, Today, market_paths, sample_paths
 from stress.static_response import static_response
@@ -207,6 +208,7 @@ def run_blocks(
 
     if missing:
         work(*missing[0])  # compiles once, alone
+        return_memory()
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
         futures: list[Future] = [pool.submit(work, *block) for block in missing[1:]]
         try:

@@ -34,6 +34,7 @@ from stress.cascade_state import (
     Setting,
     State,
     figures_of,
+    judged,
     prices_at,
     see,
     shown,
@@ -138,10 +139,10 @@ def move_factors(setting: Setting, now: Now, state: State) -> State:
 
 
 def see_unfunded(setting: Setting, groups, state: State) -> State:
-    """Figures with the new pool positions; needed only where a draw was refused or owed."""
+    """Flags and ratios with the new pool positions, of which prices know nothing."""
     market = shown(setting, state.prices)
     seen = tuple(
-        figures_of(setting.rules, group.account, held, market) if group.account.portfolio else old
+        judged(setting.rules, group.account, held, old, market) if group.account.portfolio else old
         for group, held, old in zip(groups, state.held, state.seen, strict=True)
     )
     return dataclasses.replace(state, seen=seen)

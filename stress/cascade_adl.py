@@ -35,47 +35,46 @@ def close_winners(
       (change of each position, signed, per group and market `[p, n]`; contracts filled
       `[M, 2, p]`).
     """
-    changes = [[jnp.zeros_like(size) for size in held.size] for held in state.held]
-    filled = []
-    for m in range(previous_mark.shape[0]):
-        places = [
-            (g, group.account.markets.index(m))
-            for g, group in enumerate(groups)
-            if m in group.account.markets
-        ]
-        sides = []
-        for s, long in enumerate(SIDES):
-            if not places:
-                sides.append(jnp.zeros_like(previous_mark[m]))
-                continue
-            rows = [_row(groups[g], state, g, i, m, previous_mark[m], called[g], long)
-                    for g, i in places]  # fmt: skip
-            ranks, sizes, open_ = (
-                jnp.concatenate(part, axis=1) for part in zip(*rows, strict=True)
-            )
-            closed = jax.vmap(close_by_rank)(ranks, sizes, open_, offered[m, s])
-            sides.append(jnp.sum(closed, axis=1))
-            start = 0
-            for g, i in places:
-                width = state.held[g].size[i].shape[1]
-                part = closed[:, start : start + width]
-                start += width
-                toward = jnp.where(state.held[g].size[i] > 0, -part, part)
-                changes[g][i] = changes[g][i] + toward.astype(changes[g][i].dtype)
-        filled.append(jnp.stack(sides))
-    return tuple(tuple(part) for part in changes), jnp.stack(filled)
+    markets = previous_mark.shape[0]
+    rows = [
+        [_row(group, state, g, m, previous_mark[m], called[g]) for g, group in enumerate(groups)]
+        for m in range(markets)
+    ]
+    ranks, size, entry, value, open_ = (
+        jnp.stack([jnp.concatenate([part[k] for part in row], axis=1) for row in rows])
+        for k in range(5)
+    )
+    price = jnp.broadcast_to(previous_mark[:, :, None], size.shape)
+    sides = []
+    for long in SIDES:
+        callable_ = open_ & eligible(price, entry, size, value, jnp.asarray(long))
+        sides.append((ranks, jnp.abs(size), callable_))
+    ranks2, sizes2, open2 = (jnp.stack(part, axis=1) for part in zip(*sides, strict=True))
+    close = jax.vmap(jax.vmap(jax.vmap(close_by_rank)))
+    closed = close(ranks2, sizes2, open2, offered)  # [M, 2, p, N]
+    toward = -jnp.sign(size) * jnp.sum(closed, axis=1)
+    changes, start = [], 0
+    for held in state.held:
+        width = held.cash.shape[1]
+        part = toward[:, :, start : start + width].astype(held.cash.dtype)
+        start += width
+        changes.append(part)
+    return tuple(
+        tuple(part[m] for m in group.account.markets)
+        for group, part in zip(groups, changes, strict=True)
+    ), jnp.sum(closed, axis=3)
 
 
-def _row(group: Group, state: State, g: int, i: int, m: int, price, called, long: bool):
-    """Rank, size and whether it may be closed, `[p, n]` each, of one group in one market."""
-    size = state.held[g].size[i].astype(jnp.float64)
+def _row(group: Group, state: State, g: int, m: int, price, called):
+    """Rank, size, entry, value and whether it may be closed, `[p, n]`, of a group in a market."""
     seen = state.seen[g]
     value = (seen.equity + seen.collateral).astype(jnp.float64)
+    nothing = jnp.zeros_like(value)
+    if m not in group.account.markets:
+        return nothing, nothing, nothing + 1, value, called & False
+    i = group.account.markets.index(m)
+    size = state.held[g].size[i].astype(jnp.float64)
     entry = jnp.broadcast_to(group.entry[i].astype(jnp.float64), size.shape)
+    entry = jnp.where(entry > 0, entry, 1)
     mark = jnp.broadcast_to(state.prices.mark[m][:, None], size.shape)
-    price = jnp.broadcast_to(price[:, None], size.shape)
-    has = size != 0
-    safe = jnp.where(entry > 0, entry, 1)
-    ranks = rank(mark, safe, size, value)
-    open_ = called & has & eligible(price, entry, size, value, jnp.asarray(long))
-    return ranks, jnp.abs(size), open_
+    return rank(mark, entry, size, value), size, entry, value, called & (size != 0)

@@ -55,19 +55,24 @@ def note_actions(record: Sequence[Record], actions: Sequence[Action]) -> tuple[R
     )
 
 
-def record_first(setting: Setting, groups: Sequence[Group], now: Now, state: State) -> State:
-    """Notes the accounts that are liquidatable for the first time at the marking of the state."""
-    fresh = tuple(
+def fresh(state: State) -> tuple[jax.Array, ...]:
+    """Accounts liquidatable for the first time at the marking of the state, bool `[p, n]`."""
+    return tuple(
         jnp.isinf(record.first) & (seen.beyond | seen.unfunded)
         for record, seen in zip(state.record, state.seen, strict=True)
     )
-    some = jnp.stack([jnp.any(flag) for flag in fresh]).any()
-    return jax.lax.cond(some, lambda s: _noted(setting, groups, now, fresh, s), lambda s: s, state)
 
 
-def _noted(setting: Setting, groups, now: Now, fresh, state: State) -> State:
+def record_first(setting: Setting, groups: Sequence[Group], now: Now, state: State) -> State:
+    """Notes the accounts that are liquidatable for the first time at the marking of the state."""
+    new = fresh(state)
+    some = jnp.stack([jnp.any(flag) for flag in new]).any()
+    return jax.lax.cond(some, lambda s: _noted(setting, groups, now, new, s), lambda s: s, state)
+
+
+def _noted(setting: Setting, groups, now: Now, new_ones, state: State) -> State:
     record = []
-    for old, seen, held, new in zip(state.record, state.seen, state.held, fresh, strict=True):
+    for old, seen, held, new in zip(state.record, state.seen, state.held, new_ones, strict=True):
         values = {
             "first": now.index.astype(old.first.dtype),
             "equity": seen.equity + seen.collateral,
@@ -79,12 +84,12 @@ def _noted(setting: Setting, groups, now: Now, fresh, state: State) -> State:
         taken = {k: jnp.where(new, v, getattr(old, k)) for k, v in values.items()}
         record.append(dataclasses.replace(old, **taken))
     return _attributed(
-        setting, groups, now, fresh, dataclasses.replace(state, record=tuple(record))
+        setting, groups, now, new_ones, dataclasses.replace(state, record=tuple(record))
     )
 
 
-def _attributed(setting: Setting, groups, now: Now, fresh, state: State) -> State:
-    """Adds the fresh liquidations to the sums by asset, and to those that impact caused."""
+def _attributed(setting: Setting, groups, now: Now, new_ones, state: State) -> State:
+    """Adds the new_ones liquidations to the sums by asset, and to those that impact caused."""
     assets = state.transient.shape[0]
     calm = prices_at(setting, now, jnp.zeros_like(state.transient), jnp.zeros_like(state.permanent))
     market = shown(setting, calm)
@@ -92,7 +97,7 @@ def _attributed(setting: Setting, groups, now: Now, fresh, state: State) -> Stat
     value = [none for _ in range(assets)]
     caused = [[none for _ in range(assets)] for _ in range(assets)]
     caused_value = none
-    for group, held, seen, new in zip(groups, state.held, state.seen, fresh, strict=True):
+    for group, held, seen, new in zip(groups, state.held, state.seen, new_ones, strict=True):
         without = figures_of(setting.rules, group.account, held, market)
         pushed = new & ~(without.beyond | without.unfunded)
         exposed = exposures(setting, group, held, seen, state.prices, assets)

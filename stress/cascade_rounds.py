@@ -15,7 +15,7 @@ from models.impact import Fill, execute
 from models.ledger import booked
 from models.liquidation import Action
 from stress.cascade_handover import hand_over
-from stress.cascade_record import note_actions, record_first
+from stress.cascade_record import fresh, note_actions, record_first
 from stress.cascade_state import (
     Group,
     Now,
@@ -60,19 +60,19 @@ def play_rounds(
         )
 
     def going(carry):
-        round_, acting, *_ = carry
-        return jnp.any(acting) & (round_ < setting.round_limit)
+        round_, acting, *_, state, _ = carry
+        new = jnp.stack([jnp.any(flag) for flag in fresh(state)]).any()
+        return (jnp.any(acting) | new) & (round_ < setting.round_limit)
 
     def body(carry):
         round_, acting, actions, state, moved = carry
-        state, effective = play_round(setting, groups, now, previous_mark, actions, state)
         state = record_first(setting, groups, now, state)
+        state, effective = play_round(setting, groups, now, previous_mark, actions, state)
         some = acting & effective
         state = dataclasses.replace(state, measures=_counted(state.measures, some, round_))
         actions = actions_of(state, round_ + 1)
         return round_ + 1, some & anybody(actions), actions, state, moved | some
 
-    state = record_first(setting, groups, now, state)
     actions = actions_of(state, 0)
     acting = anybody(actions)
     start = (jnp.zeros((), jnp.int32), acting, actions, state, jnp.zeros_like(acting))

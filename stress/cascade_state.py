@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from models.account import Account, Market
 from models.impact import Impact, total_displacement
 from models.ledger import Parties
-from models.liquidation import Figures, Holding, decide, figures, orders, wanted_pool
+from models.liquidation import Figures, Holding, decide, figures, judge, orders, wanted_pool
 from models.reserve import Reserve
 from models.venue import Venue
 from stress.utilization import PoolState
@@ -230,6 +230,7 @@ def over_accounts(kernel, shared: int):
 
 
 figures_of = over_accounts(figures, 1)
+judged = over_accounts(judge, 1)
 wanted_of = over_accounts(wanted_pool, 0)
 decisions = over_accounts(decide, 1)  # may_take is one per path
 
@@ -269,6 +270,7 @@ __all__ = [
     "State",
     "decisions",
     "figures_of",
+    "judged",
     "orders_of",
     "over_accounts",
     "prices_at",

@@ -3,6 +3,7 @@
 Imports nothing heavy: the command line calls `prepare_environment` before anything imports JAX.
 """
 
+import ctypes
 import os
 import re
 import sys
@@ -48,6 +49,17 @@ def prepare_environment(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
     present = {flag.split("=")[0] for flag in given.split()}
     added = [flag for flag in wanted if flag.split("=")[0] not in present]
     os.environ["XLA_FLAGS"] = " ".join([given, *added]).strip()
+
+
+def return_memory() -> None:
+    """Gives memory that was freed back to the system, where the C library can (glibc).
+
+    Compiling a cascade takes about 0.9 GiB for a moment (measured 2026-11-25), which the process
+    would keep otherwise.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
 
 
 def check_versions() -> None:
