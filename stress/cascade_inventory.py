@@ -151,12 +151,14 @@ def rescue_vault(
     locked = jnp.maximum(state.reserve.vault_lent - free, 0)
     usable = vault_equity(state) - locked
     acts = (usable < 0) & jnp.any(state.vault_size != 0, axis=0)
+    before = state.measures.adl_notional
     state = jax.lax.cond(
         jnp.any(acts),
         lambda s: _deleverage_vault(setting, groups, previous_mark, usable, acts, s),
         lambda s: s,
         state,
     )
+    closed = state.measures.adl_notional > before
     gap = jnp.maximum(-vault_equity(state), 0)
     state = dataclasses.replace(
         state,
@@ -168,7 +170,7 @@ def rescue_vault(
     wish = jnp.maximum(r.vault_lent - jnp.maximum(vault_equity(state), 0), 0)
     taken = jnp.minimum(wish, free)
     r = dataclasses.replace(r, vault_lent=r.vault_lent - taken)
-    return dataclasses.replace(state, reserve=r), acts | (taken > 0) | (gap > 0)
+    return dataclasses.replace(state, reserve=r), closed
 
 
 def _free(setting: Setting, state: State):

@@ -213,6 +213,8 @@ def start_of_book(state: State) -> State:
 def coming_rates(setting: Setting, now: Now, state: State) -> State:
     """Fixes the growths of the coming step from the utilization that results, and observes it."""
     r, old = state.reserve, state.measures
+    if setting.lending != "process":  # with what the vault took out since
+        r = dataclasses.replace(r, **settled(r))
     used = used_share(r)
     if setting.lending == "process":
         growth = (now.borrow_growth, now.supply_growth)

@@ -110,9 +110,16 @@ def play_round(
         contracts.append(ordered)
         cooldowns.append(cooldown)
     fills = execute_orders(setting, state, market_flow(setting, groups, state, contracts))
-    effective = _others(actions) | _book_moves(setting, groups, contracts, fills)
-    stuck = _book_stuck(setting, groups, contracts, fills, actions)
-    state = dataclasses.replace(state, empty_depth=state.empty_depth | stuck)
+    served = _served(setting, groups, contracts, fills, actions)
+    effective = _others(actions)
+    for action, got in zip(actions, served, strict=True):
+        effective = effective | jnp.any(got, axis=1)
+        stuck = jnp.any(action.book & ~got, axis=1)
+        state = dataclasses.replace(state, empty_depth=state.empty_depth | stuck)
+    cooldowns = [
+        jnp.where(got, until, held.cooldown)
+        for got, until, held in zip(served, cooldowns, state.held, strict=True)
+    ]
     state = hand_over(setting, groups, previous_mark, actions, state)
     state = _book(setting, groups, state, contracts, cooldowns, fills)
     state = _takeover(setting, groups, actions, state)
@@ -160,30 +167,15 @@ def _others(actions: Sequence[Action]) -> jax.Array:
     return anybody([dataclasses.replace(a, book=jnp.zeros_like(a.book)) for a in actions])
 
 
-def _ordered_assets(setting: Setting, groups, contracts):
-    """(asset, bool `[p, n]`: has an order there) per group and market."""
-    for g, (group, ordered) in enumerate(zip(groups, contracts, strict=True)):
+def _served(setting: Setting, groups, contracts, fills, actions) -> list[jax.Array]:
+    """Accounts of which some order is executed, bool `[p, n]` per group."""
+    served = []
+    for group, ordered, action in zip(groups, contracts, actions, strict=True):
+        got = jnp.zeros_like(action.book)
         for m, units in zip(group.account.markets, ordered, strict=True):
-            yield g, setting.market_asset[m], units != 0
-
-
-def _book_moves(setting: Setting, groups, contracts, fills):
-    """Whether some order was executed, bool `[p]`."""
-    moves = jnp.zeros(fills[0].share.shape, bool) if fills else False
-    for _, a, has in _ordered_assets(setting, groups, contracts):
-        moves = moves | (jnp.any(has, axis=1) & (fills[a].share > 0))
-    return moves
-
-
-def _book_stuck(setting: Setting, groups, contracts, fills, actions):
-    """Whether some account ordered and found every one of its books empty, bool `[p]`."""
-    served = [jnp.zeros_like(action.book) for action in actions]
-    for g, a, has in _ordered_assets(setting, groups, contracts):
-        served[g] = served[g] | (has & (fills[a].share > 0)[:, None])
-    found = jnp.zeros(served[0].shape[0], bool)
-    for action, got in zip(actions, served, strict=True):
-        found = found | jnp.any(action.book & ~got, axis=1)
-    return found
+            got = got | ((units != 0) & (fills[setting.market_asset[m]].share > 0)[:, None])
+        served.append(got & action.book)
+    return served
 
 
 def _book(setting: Setting, groups, state: State, contracts, cooldowns, fills) -> State:
