@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-EMPTY = 1e-12  # of its capacity: a book with less room is empty
+EMPTY = 1e-9  # of its capacity: a book with less room is empty
 SHAPES = ("square_root", "linear", "ladder")
 Flow = Float[Array, "..."]
 
@@ -103,7 +103,7 @@ def mean_displacement(impact: Impact, a: int, before: Flow, after: Flow) -> Flow
 def room(impact: Impact, a: int, flow: Flow, buying: Flow) -> Flow:
     """Flow that asset `a` can still take on one side before its book is empty, USDC.
 
-    What rounding leaves of an emptied book, 1e-12 of its capacity, counts as nothing.
+    What rounding leaves of an emptied book, 1e-9 of its capacity, counts as nothing.
     """
     bids, asks = impact.capacity[a, 0], impact.capacity[a, 1]
     left, most = jnp.where(buying, asks - flow, bids + flow), jnp.where(buying, asks, bids)

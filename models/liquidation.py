@@ -15,6 +15,8 @@ from models.account import Account, MarginState, Market, Scalar, margin_state
 from models.portfolio import excess, liquidation_credit, margin_ratio, requirements
 from models.venue import Venue
 
+DUST = 1e-6  # USDC: a smaller debt with nothing behind it is rounding
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +206,7 @@ def decide(
     beyond_full = debt > seen.full_credit
     late = venue.assumptions.takeover_at_partial_threshold > 0
     wanted = seen.beyond & (~late | (debt > seen.partial_credit))
-    wanted = wanted & (has_tokens | (beyond_full & ~has_perps))
+    wanted = wanted & (has_tokens | (beyond_full & ~has_perps & (debt > DUST)))
     takes = wanted & may_take & ~(has_perps & (perps_now | ~has_tokens))
     perps = triggered & has_perps & ~takes
     short = seen.equity + seen.credit < floor

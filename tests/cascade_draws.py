@@ -30,7 +30,8 @@ def random_case(
     debt = sum(abs(a["cash"]) for a in accounts[1:3]) + 1e4
     lengths = rng.choice(LENGTHS, steps, p=[0.15, 0.35, 0.2, 0.3])
     hours = np.concatenate([[0.0], np.cumsum(lengths)])
-    paths = [_path(rng, start, hours, debt) for _ in range(count)]
+    funding = float(rng.choice([1.25e-5, -2e-4, 1e-3]))
+    paths = [_path(rng, start, hours, debt) | {"funding": funding} for _ in range(count)]
     chosen = shape or SHAPES[int(rng.integers(3))]
     return accounts, paths, rules, _settings(rng, chosen)
 
@@ -120,7 +121,6 @@ def _path(rng, start: dict, hours: np.ndarray, debt: float) -> dict[str, Any]:
         "oracle": {m: [drift * x for x in line] for m, line in mark.items()},
         "price": {c: mark[a] for c, a in TOKENS.items()},
         "log": log,
-        "funding": float(rng.choice([1.25e-5, -2e-4, 1e-3])),
         "supply": supply.tolist(),
         "borrow": (supply * used).tolist(),
     }

@@ -4,11 +4,13 @@ import functools
 from collections import Counter
 from typing import Any
 
+import cascade_oracle as oracle
+import cascade_oracle_rounds as rounds
 import numpy as np
 import pytest
 from cascade_draws import SHAPES, random_case
 from cascade_engine_cases import residuals, run
-from cascade_loop import simulate
+from cascade_oracle import simulate
 
 PARTIES = {"makers": "makers_cash", "suppliers": "suppliers_cash", "borrowers": "borrowers_cash",
            "buffer": "buffer"}  # fmt: skip
@@ -114,8 +116,11 @@ def test_the_engine_agrees_with_the_oracle():
     assert not wrong, "\n".join(wrong[:12])
 
 
-BRANCHES = ("book", "in part", "handover", "absorb", "partial", "full", "adl", "rationed", "sold",
-            "haircut", "capital", "buffer", "vault adl", "uncovered")  # fmt: skip
+BRANCHES = (
+    "book_whole", "book_partial", "book_cooldown", "handover_standard", "handover_portfolio",
+    "adl_filled", "adl_unfilled", "partial", "full", "rationed", "queued", "capital", "buffer",
+    "haircut", "vault_adl", "vault_uncovered", "sale", "cut_by_depth", "cascade",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("branch", BRANCHES)
@@ -123,34 +128,26 @@ def test_every_branch_is_taken(branch):
     assert everything()[1][branch] > 0
 
 
-def _fault(monkeypatch, name: str) -> None:
-    """Plants a wrong rule into the oracle."""
-    import cascade_oracle_account as account
-    import cascade_oracle_rounds as rounds
-
-    if name == "handover below half of maintenance":
-        monkeypatch.setattr(account, "BACKSTOP", 0.5)
-    elif name == "a tenth in the first order":
-        monkeypatch.setattr(rounds, "PART", 0.1)
-    elif name == "a quarter of collateral":
-        monkeypatch.setattr(rounds, "SHARE_TAKEN", 0.25)
-    elif name == "no deleveraging":
-        monkeypatch.setattr(rounds, "adl_offer", lambda *_: {})
-    elif name == "losses vanish":
-        monkeypatch.setattr(rounds, "pay_loss", lambda *_: False)
-    elif name == "interest is forgotten":
-        monkeypatch.setattr(Cascade, "accrue", lambda *_: None)
+def forgotten(*_: Any) -> None:
+    """A rule that does nothing."""
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["handover below half of maintenance", "a tenth in the first order",
-     "a quarter of collateral", "no deleveraging", "losses vanish", "interest is forgotten"],
-)  # fmt: skip
-def test_a_wrong_rule_shows(monkeypatch, name):
-    _fault(monkeypatch, name)
-    assert any(compared(seed, shape=SHAPES[seed % 3], coin=(None, 0, 1)[seed // 3 % 3])[0]
-               for seed in range(BOOKS))  # fmt: skip
+    ("module", "name", "value"),
+    [
+        (rounds, "BACKSTOP_SHARE", 0.5),
+        (rounds, "PARTIAL_SHARE", 0.1),
+        (rounds, "TAKEOVER_SHARE", 0.25),
+        (rounds, "note_first", forgotten),
+        (oracle, "accrue", forgotten),
+    ],
+)
+def test_a_wrong_rule_shows(monkeypatch, module, name, value):
+    monkeypatch.setattr(module, name, value)
+    assert any(
+        compared(seed, shape=SHAPES[seed % 3], coin=(None, 0, 1)[seed // 3 % 3])[0]
+        for seed in range(BOOKS)
+    )
 
 
 @pytest.mark.slow
