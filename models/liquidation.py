@@ -15,6 +15,7 @@ from models.account import Account, MarginState, Market, Scalar, margin_state
 from models.portfolio import excess, liquidation_credit, margin_ratio, requirements
 from models.venue import Venue
 
+TIE = 1e-9  # a handover leaves a debt of exactly the partial threshold: rounding is not beyond
 DUST = 1e-6  # USDC: a smaller debt with nothing behind it is rounding
 
 
@@ -205,7 +206,7 @@ def decide(
     debt = jnp.maximum(-seen.equity, 0)
     beyond_full = debt > seen.full_credit
     late = venue.assumptions.takeover_at_partial_threshold > 0
-    wanted = seen.beyond & (~late | (debt > seen.partial_credit))
+    wanted = seen.beyond & (~late | (debt > seen.partial_credit * (1 + TIE)))
     wanted = wanted & (has_tokens | (beyond_full & ~has_perps & (debt > DUST)))
     takes = wanted & may_take & ~(has_perps & (perps_now | ~has_tokens))
     perps = triggered & has_perps & ~takes

@@ -92,6 +92,14 @@ def plan_cascade(
             pool=model.pools[0].model if reacts else None,
             spike=model.pools[0].spike if reacts else None,
         )
+    lent = float(stands.vault_capital * stands.vault_lent_share)
+    for _, today in scenarios.values():
+        if lent > float(today.supplied[0]):
+            found = (
+                f"{lent:,.0f} USDC lent by the vault of {float(today.supplied[0]):,.0f} supplied"
+            )
+            allowed = "a share that the reserve's supply holds"
+            raise InputError(campaign.file, "cascade.vault_lent_share", found, allowed)
     hours = np.diff(campaign.grid, prepend=campaign.grid[0])
     return CascadePlan(figures=figures, book=frozen, groups=groups, settings=settings, hours=hours)
 

@@ -10,7 +10,6 @@ from models.adl import share_to_cover
 from models.impact import decay
 from models.ledger import booked
 from models.lending import absorb_loss
-from models.reserve import liquidity
 from stress.cascade_handover import deleverage
 from stress.cascade_rounds import execute_orders, moved_prices
 from stress.cascade_state import Group, Now, Setting, State, see, total
@@ -177,8 +176,7 @@ def _free(setting: Setting, state: State):
     """Liquidity of the reserve at its last follow, USDC; nothing is lent with `process`."""
     if setting.lending == "process":
         return jnp.full_like(state.vault_cash, jnp.inf)
-    r = state.reserve
-    return jnp.maximum(liquidity(r, r.loans, r.idle), 0)
+    return state.reserve.supply - state.reserve.borrowed
 
 
 def vault_equity(state: State):

@@ -33,7 +33,11 @@ def random_case(
     funding = float(rng.choice([1.25e-5, -2e-4, 1e-3]))
     paths = [_path(rng, start, hours, debt) | {"funding": funding} for _ in range(count)]
     chosen = shape or SHAPES[int(rng.integers(3))]
-    return accounts, paths, rules, _settings(rng, chosen)
+    settings = _settings(rng, chosen)
+    most = 0.5 * min(p["supply"][0] for p in paths)  # the vault lends less than there is
+    if settings["vault_capital"] * settings["vault_lent_share"] > most:
+        settings["vault_lent_share"] = most / settings["vault_capital"]
+    return accounts, paths, rules, settings
 
 
 def _rules(rng) -> dict[str, Any]:

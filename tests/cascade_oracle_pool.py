@@ -147,7 +147,7 @@ def cover_loss(world: World, loss: float) -> None:
     buffered = min(rest, max(0.0, world.buffer))
     world.buffer -= buffered
     rest -= buffered
-    cut = min(rest, world.supply_effective)
+    cut = min(rest, max(0.0, world.supply_effective))
     if cut > 0:
         cut_suppliers(world, cut / world.supply_effective)
     rest -= cut

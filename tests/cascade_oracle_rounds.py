@@ -7,6 +7,7 @@ from cascade_oracle_figures import Figures
 from cascade_oracle_state import Account, World
 
 PARTIAL_SHARE, TAKEOVER_SHARE, BACKSTOP_SHARE = 0.2, 0.2, 2 / 3
+TIE = 1e-9  # a handover leaves a debt of exactly the partial threshold: rounding is not beyond
 DUST = 1e-6  # USDC: a smaller debt with nothing behind it is rounding
 
 
@@ -27,7 +28,8 @@ def decide(world: World, a: Account, f: Figures, k: int, can_take: bool) -> str 
         on_perps = "handover" if short else "book"
     if not f.breached:  # unfunded only
         return on_perps
-    wanted = world.rules["takeover_starts_at"] == "pmr" or f.debt > f.partial
+    late = world.rules["takeover_starts_at"] != "pmr"
+    wanted = not late or f.debt > f.partial * (1 + TIE)
     wanted = wanted and (collateral or (f.debt > max(f.full, DUST) and not perps))
     takeover = ("full" if f.debt > f.full else "partial") if wanted and can_take else None
     if a.coin == 0 and k % 2 == 0 and collateral and takeover:
