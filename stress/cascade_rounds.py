@@ -67,6 +67,8 @@ def play_rounds(
     def body(carry):
         round_, acting, actions, state, moved = carry
         state = record_first(setting, groups, now, state)
+        # A path that is done stays as it is while others of its tile go on.
+        actions = jax.tree.map(lambda flag: flag & acting[:, None], actions)
         state, effective = play_round(setting, groups, now, previous_mark, actions, state)
         some = acting & effective
         state = dataclasses.replace(state, measures=_counted(state.measures, some, round_))
