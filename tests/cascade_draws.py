@@ -31,7 +31,9 @@ def random_case(
     lengths = rng.choice(LENGTHS, steps, p=[0.15, 0.35, 0.2, 0.3])
     hours = np.concatenate([[0.0], np.cumsum(lengths)])
     funding = float(rng.choice([1.25e-5, -2e-4, 1e-3]))
-    paths = [_path(rng, start, hours, debt) | {"funding": funding} for _ in range(count)]
+    paths: list[dict[str, Any]] = [
+        _path(rng, start, hours, debt) | {"funding": funding} for _ in range(count)
+    ]
     chosen = shape or SHAPES[int(rng.integers(3))]
     settings = _settings(rng, chosen)
     most = 0.5 * min(p["supply"][0] for p in paths)  # the vault lends less than there is

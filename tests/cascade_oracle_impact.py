@@ -32,7 +32,7 @@ class Impact:
         self.exponent = 2 if self.shape == "square_root" else 1
         if self.shape == "square_root":
             self.slope = spec["scale"] * spec["volatility"] / math.sqrt(spec["volume"])
-            self.cap = dict.fromkeys((-1, 1), (reach / self.slope) ** 2)
+            self.cap: dict[int, float] = dict.fromkeys((-1, 1), float((reach / self.slope) ** 2))
         elif self.shape == "linear":
             self.slope = 1.0 / spec["depth"]
             self.cap = dict.fromkeys((-1, 1), reach / self.slope)

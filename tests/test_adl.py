@@ -29,8 +29,8 @@ def test_rank_is_gain_times_leverage():
     ],
 )
 def test_who_may_be_closed(size, entry, value, offered_long, want):
-    arguments = (100.0, entry, size, value)
-    got = eligible(*(jnp.asarray(x) for x in arguments), jnp.asarray(offered_long))
+    price, entry, size, value = map(jnp.asarray, (100.0, entry, size, value))
+    got = eligible(price, entry, size, value, jnp.asarray(offered_long))
     assert bool(got) == want
 
 
@@ -42,7 +42,8 @@ def test_closing_follows_the_ranks(seed):
     ranks, contracts = rng.random(n).round(1), rng.random(n) * 10
     called = rng.random(n) < 0.6
     offered = float(rng.choice([0.0, 3.0, 15.0, 1e3]))
-    got = np.asarray(close_by_rank(*map(jnp.asarray, (ranks, contracts, called)), offered))
+    queue = (jnp.asarray(ranks), jnp.asarray(contracts), jnp.asarray(called))
+    got = np.asarray(close_by_rank(*queue, jnp.asarray(offered)))
     left, want = offered, np.zeros(n)
     for k in sorted(range(n), key=lambda k: -ranks[k]):
         if called[k]:

@@ -10,6 +10,7 @@ from campaign_cases import BOOK, CRASH, change, position, small_campaign
 
 from models import status
 from stress.campaign import plan, run_blocks, tail_contributions
+from stress.cascade_block import run_cascade
 from stress.errors import InputError
 from stress.totals import Totals
 
@@ -22,10 +23,10 @@ SMALL_BOOKS = {  # so thin that six accounts move prices
 }
 
 
-def crowd() -> dict[str, Any]:
+def crowd(count: int = 24) -> dict[str, Any]:
     """The six accounts, and many like them at falling distances from liquidation."""
     book = BOOK
-    for k in range(24):
+    for k in range(count):
         equity = 900.0 + 60.0 * k
         book = change(book, f"accounts.{len(book['accounts'])}", {
             "id": f"crowd-{k}",
@@ -38,13 +39,13 @@ def crowd() -> dict[str, Any]:
     return book
 
 
-def fed(**cascade: Any) -> dict[str, Totals]:
+def fed(count: int = 24, **cascade: Any) -> dict[str, Totals]:
     """Totals of the small campaign with feedback and settings as given."""
     settings = {"impact": SMALL_BOOKS, "vault_capital": 2e3} | {
         k: dict(v) if isinstance(v, tuple) else v for k, v in cascade.items()
     }
     changes = [
-        ("feedback", True), ("paths", PATHS), ("book", crowd()), ("cascade", settings),
+        ("feedback", True), ("paths", PATHS), ("book", crowd(count)), ("cascade", settings),
         ("scenarios.run.overlays.1", CRASH),
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
@@ -57,15 +58,17 @@ def test_without_impact_and_pool_it_is_the_frozen_campaign():
     Winners that are closed against a bankrupt account lose what the price moved since the step
     before, without any impact: the loss of equity is compared on paths without such.
     """
-    for totals in fed(impact_scale=0.0, lending="process", takeover_capital=1e9).values():
+    undisturbed = 0
+    for totals in fed(3, impact_scale=0.0, lending="process", takeover_capital=1e9).values():
         assert (totals.by_path["liquidated_accounts"] > 0).any()
         alone = totals.by_path["cascade_adl_notional"] == 0
-        assert alone.sum() >= 5
+        undisturbed += alone.sum()
         for name in AT_FIRST:
             got, want = totals.by_path[name], totals.by_path[f"frozen_{name}"]
             gross = np.abs(want).max() + 1
             same = np.abs(got - want) <= 1e-12 * gross
             assert same[alone].all() if name == "equity_loss" else same.all(), name
+    assert undisturbed >= 5
 
 
 def test_feedback_liquidates_more_and_the_difference_is_seen():
@@ -102,6 +105,15 @@ def test_more_depth_and_more_capital_hurt_nobody(less, more, measure):
     assert any(after[name] < before[name] for name in before)
 
 
+def test_more_accounts_at_the_brink_never_liquidate_less():
+    """Path by path: twelve further accounts add their sales to the same crash."""
+    few, many = fed(24, lending="process"), fed(36, lending="process")
+    for name in few:
+        before, after = (t[name].by_path["liquidated_notional"] for t in (few, many))
+        assert (after >= before * (1 - 1e-12)).all()
+        assert after.mean() > before.mean()
+
+
 def test_reacting_lenders_change_the_reserve_and_a_static_book_does_not():
     book, react = fed(lending="book")["run"], fed(lending="react")["run"]
     used = {k: t.by_path["peak_utilization"].mean() for k, t in (("b", book), ("r", react))}
@@ -132,6 +144,23 @@ def test_contributions_to_the_tail_replay_the_cascade():
     for name, total in totals.items():
         worst = np.sort(total.by_path["equity_loss"])[-1:]
         assert tails[name]["equity_loss"].sum() == pytest.approx(worst.mean(), rel=1e-9)
+
+
+def test_other_figures_do_not_retrace():
+    """Capital, depth and readings are leaves: one program for a sweep over them."""
+    fed()
+    known = run_cascade._cache_size()
+    fed(vault_capital=7e3, depth_scale=1.5, permanent_share=0.6, takeover_capital=10.0)
+    assert run_cascade._cache_size() == known
+    fed(round_limit=9)  # the counter counts
+    assert run_cascade._cache_size() > known
+
+
+def test_a_vault_lends_no_more_than_there_is(tmp_path):
+    cascade = {"vault_capital": 1e9, "vault_lent_share": 0.9}
+    with pytest.raises(InputError) as error:
+        plan(small_campaign(tmp_path, ("feedback", True), ("cascade", cascade)))
+    assert error.value.key == "cascade.vault_lent_share"
 
 
 def test_a_second_quote_token_is_refused_by_name(tmp_path):
