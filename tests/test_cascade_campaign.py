@@ -39,13 +39,13 @@ def crowd(count: int = 24) -> dict[str, Any]:
     return book
 
 
-def fed(count: int = 24, **cascade: Any) -> dict[str, Totals]:
+def fed(count: int = 24, paths: int = PATHS, **cascade: Any) -> dict[str, Totals]:
     """Totals of the small campaign with feedback and settings as given."""
     settings = {"impact": SMALL_BOOKS, "vault_capital": 2e3} | {
         k: dict(v) if isinstance(v, tuple) else v for k, v in cascade.items()
     }
     changes = [
-        ("feedback", True), ("paths", PATHS), ("book", crowd(count)), ("cascade", settings),
+        ("feedback", True), ("paths", paths), ("book", crowd(count)), ("cascade", settings),
         ("scenarios.run.overlays.1", CRASH),
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +59,7 @@ def test_without_impact_and_pool_it_is_the_frozen_campaign():
     before, without any impact: the loss of equity is compared on paths without such.
     """
     undisturbed = 0
-    for totals in fed(3, impact_scale=0.0, lending="process", takeover_capital=1e9).values():
+    for totals in fed(3, 128, impact_scale=0.0, lending="process", takeover_capital=1e9).values():
         assert (totals.by_path["liquidated_accounts"] > 0).any()
         alone = totals.by_path["cascade_adl_notional"] == 0
         undisturbed += alone.sum()
