@@ -93,6 +93,8 @@ def test_the_books_balance_on_every_path():
     ("less", "more", "measure"),
     [
         ({"depth_scale": 1.0}, {"depth_scale": 4.0}, "liquidated_notional"),
+        ({"depth_scale": 1.0}, {"depth_scale": 4.0}, "cascade_shortfall"),
+        ({"depth_scale": 1.0}, {"depth_scale": 4.0}, "bad_debt"),
         ({"vault_capital": 0.0}, {"vault_capital": 5e4}, "cascade_uncovered"),
         ({"vault_capital": 0.0}, {"vault_capital": 5e4}, "cascade_paid_adl"),
     ],
