@@ -3,21 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
 from models.venue import Venue
+from stress.arrays import finite_array
 from stress.book import Book
+from stress.build_factors import build_factors, correlation_mix, price_overlay
 from stress.build_pools import scenario_pools
-from stress.build_prices import finite_array, price_process
-from stress.campaign_schema import CorrelationMatrix, ScenarioFile
+from stress.build_prices import price_process
+from stress.campaign_schema import ScenarioFile
 from stress.config import Campaign, scenario_prefix
 from stress.errors import InputError
 from stress.files import suggest
 from stress.margin_figures import book_venue
-from stress.market import Scenario, Today
-from stress.scenarios.overlays import crash
+from stress.market import Scenario
+from stress.process_schema import CorrelationMatrix
+from stress.quotes import Today
 from stress.venues import VenueBook
 
 
@@ -48,6 +47,7 @@ def build_inputs(book: Book, venue_book: VenueBook, assumptions: dict, file: obj
         market_asset=tuple(assets.index(a) for a in of_market),
         token_asset=tuple(assets.index(a) for a in of_token),
         quote_asset=(-1,) * len(book.quotes),
+        quote_pegged=tuple(q.startswith("USDT") for q in book.quotes),
         mark=finite_array([book.marks[m] for m in book.markets]),
         oracle=finite_array([book.oracles[m] for m in book.markets]),
         collateral_price=finite_array([book.token_prices[t] for t in book.tokens]),
@@ -70,12 +70,15 @@ def build_scenario(campaign: Campaign, name: str, inputs: Inputs) -> tuple[Scena
     pools, today, driver = scenario_pools(
         spec, inputs.venue, inputs.today, inputs.assets, place, key
     )
+    grid, assets = campaign.grid, inputs.assets
+    process = price_process(spec, assets, grid, place, key)
     return (
         Scenario(
             driver=driver,
-            process=price_process(spec, inputs.assets, place, key),
-            overlay=_overlay(spec, inputs.assets, campaign.grid, place, key),
-            premium=jnp.asarray(float(spec.funding.premium)),
+            process=process,
+            overlay=price_overlay(spec, assets, grid, place, key),
+            mix=correlation_mix(spec, process, grid, place, key),
+            factors=build_factors(spec, assets, grid, place, key),
             pools=pools,
         ),
         today,
@@ -99,38 +102,16 @@ def _check_assets(
     if isinstance(spec.prices.correlation, CorrelationMatrix):
         given["prices.correlation.assets"] = spec.prices.correlation.assets
     for i, overlay in enumerate(spec.overlays):
-        if overlay.crash is not None and isinstance(overlay.crash.size, dict):
-            given[f"overlays[{i}].crash.size"] = list(overlay.crash.size)
+        for name in ("crash", "basis_blowout"):
+            sized = getattr(overlay, name)
+            if sized is not None and isinstance(sized.size, dict):
+                given[f"overlays[{i}].{name}.size"] = list(sized.size)
     for where, names in given.items():
         for name in names:
             if name not in known and (name != "default" or not where.endswith(("ity", "drift"))):
                 raise InputError(
                     place, f"{key}{where}", f"the asset {name!r}", suggest(name, known)
                 )
-
-
-def _overlay(
-    spec: ScenarioFile, assets: Sequence[str], grid: np.ndarray, place: str, key: str
-) -> jax.Array:
-    """Sum of the crashes, `[T, A]`; sums commute, so their order does not matter."""
-    total = np.zeros((len(grid), len(assets)))
-    for i, overlay in enumerate(spec.overlays):
-        if overlay.crash is None:
-            continue
-        fall = overlay.crash
-        sizes = fall.size if isinstance(fall.size, dict) else {}
-        named = list(sizes) or ([] if fall.asset == "all" else np.atleast_1d(fall.asset).tolist())
-        missing = [a for a in named if a not in assets]
-        if missing and (not sizes or missing == named):
-            where = f"{key}overlays[{i}].crash.{'size' if sizes else 'asset'}"
-            allowed = f"assets of the book: {'' if sizes else 'all, '}{', '.join(assets)}"
-            raise InputError(place, where, repr(missing[0]), allowed)
-        for j, asset in enumerate(assets):
-            size = sizes.get(asset, 0.0) if sizes else float(fall.size)  # type: ignore[arg-type]
-            if named and asset not in named:
-                continue
-            total[:, j] += crash(grid, size, fall.at, fall.over, fall.recovery, fall.recovery_over)
-    return jnp.asarray(total)
 
 
 def _reserve(book: Book, venue: VenueBook, quote: str, file: object) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from models.impact import Impact
-from stress.build_prices import finite_array
+from stress.arrays import finite_array
 from stress.campaign_schema import CampaignFile
 from stress.cascade_schema import AssetImpact, ImpactFile
 from stress.cascade_state import Backstops

@@ -4,12 +4,14 @@ import dataclasses
 from collections.abc import Sequence
 
 from models.venue import Venue
-from stress.build_prices import finite_array
+from stress.arrays import finite_array
 from stress.calibration_file import Calibration
-from stress.campaign_schema import BorrowerSurge, LenderRun, ScenarioFile
+from stress.campaign_schema import ScenarioFile
 from stress.config import calibration
 from stress.errors import InputError
-from stress.market import Pool, Today
+from stress.market import Pool
+from stress.overlay_schema import BorrowerSurge, LenderRun
+from stress.quotes import Today
 from stress.utilization_model import Spike, UtilizationModel, utilization_model
 
 

@@ -14,8 +14,7 @@ from stress.calibrate_pool_figures import calibrate_utilization
 from stress.calibrate_pools import read_pools
 from stress.calibrate_price_figures import calibrate_prices
 from stress.calibrate_record import write_yaml
-from stress.candles import read_candles
-from stress.errors import InputError
+from stress.candles import read_folder
 
 ASSETS = ("BTC", "ETH", "SOL", "HYPE")
 DRIVER = "ETH"
@@ -39,7 +38,7 @@ def calibrate(
       Raises InputError at a missing file or a bad row.
     """
     date = (as_of or datetime.date.today()).isoformat()
-    series = [read_candles(_candle_file(candles, asset), asset) for asset in ASSETS]
+    series = read_folder(candles, list(ASSETS))
     driver = series[ASSETS.index(DRIVER)]
     price_figures = calibrate_prices(series, date)
     pool_figures = calibrate_utilization(read_pools(utilization), driver, date)
@@ -47,14 +46,6 @@ def calibrate(
     for name, figures in (("prices", price_figures), ("utilization", pool_figures)):
         write_yaml(out / f"{name}.yaml", figures)
     return moments_table(pool_figures["comparison"])
-
-
-def _candle_file(folder: Path, asset: str) -> Path:
-    for suffix in (".csv.gz", ".csv"):
-        path = folder / f"{asset}_1h{suffix}"
-        if path.is_file():
-            return path
-    raise InputError(folder, "", f"no {asset}_1h.csv.gz", "hourly candles of " + ", ".join(ASSETS))
 
 
 def moments_table(comparison: dict[str, Any]) -> str:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from stress.calibrate_prices import Series
 from stress.calibrate_utilization import Settings, Transitions, market_memory
-from stress.candles import Candles, open_text, seconds_utc
+from stress.candle_rows import open_text, seconds_utc
+from stress.candles import Candles
 from stress.errors import InputError
 from stress.utilization import NORMALS_PER_STEP, pool_path
 from stress.utilization_model import utilization_model

@@ -31,7 +31,8 @@ from stress.config import Campaign
 from stress.engine import FrozenBook, run_block
 from stress.environment import return_memory
 from stress.frozen import ACCOUNT_TILE, PATH_TILE, freeze, in_precision, used_part
-from stress.market import Scenario, Today, market_paths, sample_paths
+from stress.market import Scenario, market_paths, sample_paths
+from stress.quotes import Today
 from stress.static_response import static_response
 from stress.store import Arrays, load_block, save_block
 from stress.totals import Totals, block_arrays, cascade_arrays
@@ -130,7 +131,7 @@ def _computed(
     cascade, setting = plan.cascade, plan.cascade.settings[scenario]
     if spec.precision != "float64":
         market, _ = market_paths(venue, today, model, sample, hours)
-    world = world_of(setting, today, sample, market, jnp.asarray(cascade.hours))
+    world = world_of(setting, today, model, sample, market, jnp.asarray(cascade.hours))
     (counts, accounts, more), (fed, rows) = run_cascade(
         setting, cascade.book, cascade.groups, world, path_keys(key, numbers), known,
         cascade.book.path_tile,
@@ -150,7 +151,7 @@ def book_response(plan: Plan) -> np.ndarray | None:
     sample = sample_paths(today, model, scenario_key(0, name), jnp.zeros(1, jnp.int32), hours)
     market, _ = market_paths(plan.inputs.venue, today, model, sample, hours)
     setting = plan.cascade.settings[name]
-    world = world_of(setting, today, sample, market, jnp.asarray(plan.cascade.hours))
+    world = world_of(setting, today, model, sample, market, jnp.asarray(plan.cascade.hours))
     return static_response(setting, plan.cascade.groups, jax.tree.map(lambda x: x[0], world))
 
 

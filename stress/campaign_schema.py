@@ -9,57 +9,23 @@ from pydantic import (
     ConfigDict,
     Field,
     Tag,
-    model_validator,
 )
 
 from stress.campaign_parts import (
     BY_KIND,
     IN_SCHEMA,
-    Assets,
-    Correlation,
     Finite,
     Hours,
     Name,
     Part,
-    Return,
     Share,
     SomeHours,
 )
 from stress.cascade_schema import CascadeSection
 from stress.errors import InputError
+from stress.overlay_schema import Overlay
+from stress.process_schema import Prices, Wander
 from stress.validation import describe
-
-
-class CorrelationMatrix(Part):
-    """Correlation of the named assets; others correlate by `default`, if it is given."""
-
-    assets: list[str]
-    matrix: list[list[Correlation]]
-    default: Correlation | None = None
-
-
-class Towards(Part):
-    """Moves every correlation towards one level: (1 - weight) * rho + weight * level."""
-
-    level: Correlation
-    weight: Share
-
-
-class Prices(Part):
-    """A price process. What is not given comes from `calibration` and `regime`."""
-
-    process: Literal["gbm", "student_t"]
-    calibration: str | None = None
-    regime: Literal["calm", "typical", "stressed", "overall"] = "typical"
-    volatility: dict[str, Annotated[Finite, Field(ge=0)]] = {}
-    drift: dict[str, Finite] = {}
-    correlation: Annotated[
-        Annotated[CorrelationMatrix, Tag("mapping")] | Annotated[Correlation | None, Tag("plain")],
-        BY_KIND,
-    ] = None
-    correlation_towards: Towards | None = None
-    degrees_of_freedom: Annotated[Finite, Field(gt=2, le=200)] | None = None
-    radius: Literal["step", "path"] = "step"
 
 
 class Reserve(Part):
@@ -82,59 +48,6 @@ class Utilization(BaseModel):
     calibration: str = "calibration/utilization"
 
 
-class Crash(Part):
-    """A fall of prices on top of the process, with a partial recovery."""
-
-    asset: Assets = "all"
-    size: Annotated[
-        Annotated[dict[str, Return], Tag("mapping")] | Annotated[Return, Tag("plain")], BY_KIND
-    ]
-    at: Hours = 0.0
-    over: Hours = 0.0
-    recovery: Annotated[Finite, Field(ge=0, le=2)] = 0.0
-    recovery_over: Hours = 0.0
-
-    @model_validator(mode="after")
-    def _one_size_or_one_each(self) -> "Crash":
-        if isinstance(self.size, dict) and self.asset != "all":
-            raise InputError("", "asset", repr(self.asset), "no asset where size names them")
-        return self
-
-
-class LenderRun(Part):
-    """Suppliers want to take a share of a reserve out."""
-
-    token: str = "USDC"
-    share: Annotated[Finite, Field(ge=0, lt=1)]
-    at: Hours = 0.0
-    over: SomeHours = 1.0
-
-
-class BorrowerSurge(Part):
-    """Outside borrowing grows by a share of today's."""
-
-    token: str = "USDC"
-    share: Annotated[Finite, Field(ge=0)]
-    at: Hours = 0.0
-    over: SomeHours = 1.0
-
-
-class Overlay(Part):
-    """One overlay; exactly one of the keys."""
-
-    crash: Crash | None = None
-    lender_run: LenderRun | None = None
-    borrower_surge: BorrowerSurge | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> "Overlay":
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
-        if len(given) != 1:
-            allowed = "exactly one of " + ", ".join(type(self).model_fields)
-            raise InputError("", "", " and ".join(given) or "none", allowed)
-        return self
-
-
 class Funding(Part):
     """Premium of perpetuals over the oracle, constant; the venue's formula makes the rate."""
 
@@ -149,6 +62,8 @@ class ScenarioFile(Part):
     prices: Prices
     utilization: Utilization = Field(default_factory=lambda: Utilization.model_validate({}))
     funding: Funding = Funding()
+    basis: Wander | None = None
+    peg: Wander | None = None
     overlays: list[Overlay] = []
 
 

@@ -123,10 +123,10 @@ def move_factors(setting: Setting, now: Now, state: State) -> State:
     """Prices move, earlier impact decays, depth follows the deviation from the recent average."""
     impact = setting.impact
     transient = state.transient * decay(now.hours, impact.half_life)
-    prices = prices_at(setting, now, transient, state.permanent)
+    prices = prices_at(setting, now, transient, state.permanent, state.prices.passed)
     level = now.log + prices.x
     deviation = level - state.average
-    rows = [depth_multiplier(impact, a, deviation[a]) for a in range(level.shape[0])]
+    rows = [now.depth[a] * depth_multiplier(impact, a, deviation[a]) for a in range(level.shape[0])]
     fade = decay(now.hours, impact.depth_half_life)
     return dataclasses.replace(
         state,
@@ -154,7 +154,7 @@ def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
     zero = jnp.zeros(paths)
     assets, markets, tokens = (x.shape[0] for x in (first.log, first.mark, first.token))
     flat = jnp.zeros((assets, paths))
-    prices = prices_at(setting, first, flat, flat)
+    prices = prices_at(setting, first, flat, flat, flat)
     held = tuple(_holding(group, paths) for group in groups)
     market = shown(setting, prices)
     capital = zero + setting.backstops.vault_capital

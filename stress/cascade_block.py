@@ -26,7 +26,8 @@ from stress.cascade_state import Group, Now, Setting
 from stress.config import Campaign
 from stress.engine import FrozenBook
 from stress.errors import InputError
-from stress.market import PathView, Sample, Today, path_key
+from stress.market import PathView, Sample, Scenario, path_key
+from stress.quotes import Today, seen_prices
 from stress.utilization import NORMALS_PER_STEP
 
 PATH_TILE = (
@@ -88,7 +89,6 @@ def plan_cascade(
             venue=venue,
             impact=impact,
             backstops=stands,
-            funding_rate=funding_rate(venue.funding, model.premium),
             pool=model.pools[0].model if reacts else None,
             spike=model.pools[0].spike if reacts else None,
         )
@@ -105,9 +105,18 @@ def plan_cascade(
 
 
 def world_of(
-    setting: Setting, today: Today, sample: Sample, market: Market, hours: Float[Array, "T"]
+    setting: Setting,
+    today: Today,
+    model: Scenario,
+    sample: Sample,
+    market: Market,
+    hours: Float[Array, "T"],
 ) -> Now:
     """The world outside of a block, leaves `[T, F, P]`; `market` is float64."""
+    factors = model.factors
+    quotes = jax.vmap(partial(seen_prices, today, factors), out_axes=-1)(
+        sample.logs, sample.factors
+    )  # leaves [F, T, P]
     logs = jnp.transpose(sample.logs, (1, 2, 0))
     times, _, paths = logs.shape
 
@@ -117,7 +126,11 @@ def world_of(
     def level(x):  # [P, T, Q] -> [T, P], the first quote token
         return x[:, :, 0].T
 
-    ratio = (today.oracle / today.mark)[None, :, None]
+    def first(x):  # [F, T, P] -> [T, F, P]
+        return jnp.swapaxes(x, 0, 1)
+
+    rate = first(funding_rate(setting.venue.funding, quotes.premium))
+    live = factors.shown == jnp.arange(times)[:, None]
     supply = level(sample.supply) - level(sample.queued) * today.supplied[0]
     borrow = level(sample.borrow)
     draws = jnp.zeros((times, NORMALS_PER_STEP, paths))
@@ -141,8 +154,12 @@ def world_of(
         next_hours=ends,
         log=logs,
         mark=lead(market.mark),
-        oracle=lead(market.mark) * ratio,
+        oracle=first(quotes.oracle),
         token=lead(market.collateral_price),
+        spot=first(quotes.spot),
+        funding=jnp.concatenate([jnp.zeros_like(rate[:1]), rate[:-1]]),
+        depth=jnp.transpose(sample.factors.depth, (1, 2, 0)),
+        live=jnp.broadcast_to(live[:, :, None], logs.shape),
         supply=supply,
         borrow=borrow,
         draws=draws,

@@ -37,7 +37,7 @@ def sell_inventory(setting: Setting, now: Now, before: State, state: State) -> t
     flow = [jnp.zeros_like(state.vault_cash) for _ in range(state.transient.shape[0])]
     for units, mark, a in zip(perps, state.prices.mark, setting.market_asset, strict=True):
         flow[a] = flow[a] + units * mark
-    for units, price, a in zip(tokens, state.prices.token, setting.token_asset, strict=True):
+    for units, price, a in zip(tokens, state.prices.spot, setting.token_asset, strict=True):
         if a >= 0:
             flow[a] = flow[a] + units * price
     fills = execute_orders(setting, state, flow)
@@ -53,7 +53,7 @@ def sell_inventory(setting: Setting, now: Now, before: State, state: State) -> t
     for c, units in enumerate(tokens):
         a = setting.token_asset[c]
         share, premium = (fills[a].share, fills[a].premium) if a >= 0 else (1.0, 0.0)
-        done, price = units * share, state.prices.token[c]
+        done, price = units * share, state.prices.spot[c]
         kept.append(state.takeover_held[c] + done)
         proceeds = proceeds - done * price * jnp.exp(premium)
         worth, sold = worth + state.takeover_held[c] * price, sold - done * price

@@ -91,7 +91,8 @@ def _noted(setting: Setting, groups, now: Now, new_ones, state: State) -> State:
 def _attributed(setting: Setting, groups, now: Now, new_ones, state: State) -> State:
     """Adds the new_ones liquidations to the sums by asset, and to those that impact caused."""
     assets = state.transient.shape[0]
-    calm = prices_at(setting, now, jnp.zeros_like(state.transient), jnp.zeros_like(state.permanent))
+    still = jnp.zeros_like(state.transient)
+    calm = prices_at(setting, now, still, still, still)
     market = shown(setting, calm)
     none = jnp.zeros_like(state.vault_cash)
     value = [none for _ in range(assets)]

@@ -37,8 +37,8 @@ def accrue(setting: Setting, groups: Sequence[Group], now: Now, oracle, state: S
     Returns:
       The state with interest and funding in everybody's cash; pool positions are grown by it.
     """
-    r, rate = state.reserve, setting.funding_rate * now.hours
-    per_contract = rate * oracle
+    r = state.reserve
+    per_contract = now.funding * now.hours * oracle
     held, makers = [], jnp.zeros_like(state.vault_cash)
     for group, own in zip(groups, state.held, strict=True):
         cash, pool = own.cash, own.pool

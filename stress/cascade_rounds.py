@@ -137,7 +137,7 @@ def play_round(
 
 def moved_prices(setting: Setting, now: Now, state: State) -> State:
     """Prices after the flows of the state, and how far they have ever been moved."""
-    prices = prices_at(setting, now, state.transient, state.permanent)
+    prices = prices_at(setting, now, state.transient, state.permanent, state.prices.passed)
     reach = jnp.maximum(state.measures.overshoot, jnp.abs(prices.x))
     measures = dataclasses.replace(state.measures, overshoot=reach)
     return dataclasses.replace(state, prices=prices, measures=measures)

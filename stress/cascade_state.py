@@ -49,7 +49,6 @@ class Setting:
     venue: Venue  # float64, for path-level arithmetic
     impact: Impact
     backstops: Backstops
-    funding_rate: Float[Array, ""]  # per hour
     pool: UtilizationModel | None  # with `react`: how outside lenders and borrowers answer
     spike: Spike | None
 
@@ -71,8 +70,10 @@ class Prices:
 
     mark: Float[Array, "M p"]
     oracle: Float[Array, "M p"]
-    token: Float[Array, "C p"]
+    token: Float[Array, "C p"]  # as the oracle shows it
+    spot: Float[Array, "C p"]  # as it sells
     x: Float[Array, "A p"]  # displacement of marks by our own trades, log
+    passed: Float[Array, "A p"]  # part of it that the oracle shows
 
 
 @jax.tree_util.register_dataclass
@@ -160,7 +161,11 @@ class Now:
     log: Float[Array, "A p"]  # log price relative to the start
     mark: Float[Array, "M p"]
     oracle: Float[Array, "M p"]
-    token: Float[Array, "C p"]
+    token: Float[Array, "C p"]  # as the oracle shows it
+    spot: Float[Array, "C p"]  # as it sells
+    funding: Float[Array, "M p"]  # per hour, in force over the step that ends here
+    depth: Float[Array, "A p"]  # 1, multiplier on top of what moves of the price leave
+    live: Bool[Array, "A p"]  # the oracle shows this very time
     supply: Paths  # wanted, whole reserve
     borrow: Paths
     draws: Float[Array, "k p"]  # normals of the reserve, with `react`
@@ -169,14 +174,18 @@ class Now:
     free: Paths
 
 
-def prices_at(setting: Setting, now: Now, transient, permanent) -> Prices:
-    """Fundamental prices moved by the displacement of our own trades."""
+def prices_at(setting: Setting, now: Now, transient, permanent, shown) -> Prices:
+    """Fundamental prices moved by the displacement of our own trades.
+
+    What the oracle passes on of a displacement stays as it was, `shown` `[A, p]`, while it is late.
+    """
     impact = setting.impact
     rows = [
         total_displacement(impact, a, transient[a], permanent[a]) for a in range(transient.shape[0])
     ]
     x = jnp.stack(rows) if rows else transient
-    passed = impact.pass_through[:, None] * x
+    through = impact.pass_through[:, None] * x
+    passed = jnp.where(now.live, through, shown)
 
     def moved(prices, assets, by):
         rows = [
@@ -189,7 +198,9 @@ def prices_at(setting: Setting, now: Now, transient, permanent) -> Prices:
         mark=moved(now.mark, setting.market_asset, x),
         oracle=moved(now.oracle, setting.market_asset, passed),
         token=moved(now.token, setting.token_asset, passed),
+        spot=moved(now.spot, setting.token_asset, through),
         x=x,
+        passed=passed,
     )
 
 

@@ -43,6 +43,13 @@ def run(
     workers: Annotated[int | None, typer.Option(help="threads [cores]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="leave the report out")] = False,
+    models: Annotated[
+        str | None,
+        typer.Option(help="price models to run every scenario under", metavar="gbm,t,garch,..."),
+    ] = None,
+    candles: Annotated[
+        Path | None, typer.Option(help="folder of <COIN>_1h candles, for bootstrap, fhs, replay")
+    ] = None,
 ) -> None:
     """Run a stress campaign: progress, summary, run directory, report."""
     from stress.commands.run import run_command
@@ -50,7 +57,8 @@ def run(
     changes = list(settings or [])
     if paths is not None:
         changes.append(f"paths={paths}")
-    run_command(campaign, out, changes, workers, resume, not no_report)
+    chosen = models.split(",") if models else None
+    run_command(campaign, out, changes, workers, resume, not no_report, chosen, candles)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """From a campaign file to a checked campaign: every name resolved, every message with its file."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,11 @@ from stress.book import Book
 from stress.book_io import load_book
 from stress.calibration_file import Calibration, load_calibration
 from stress.campaign_schema import CampaignFile, ScenarioFile
+from stress.candle_table import candle_folder
 from stress.errors import InputError
 from stress.files import canonical_digest, config_dir, read_json, read_yaml, validate
+from stress.model_variants import base_of, model_names, under_models
+from stress.process_schema import DATA
 from stress.time_grid import time_grid
 from stress.venue_files import VenueBook, load_venue
 
@@ -29,6 +33,7 @@ class Campaign:
     book: Book
     scenarios: dict[str, ScenarioFile]
     scenario_files: dict[str, str]  # where each scenario stands, for messages
+    models: tuple[str, ...]  # price models that every scenario is run under; none: its own
     grid: np.ndarray  # [T + 1], hours from now
     digest: str  # SHA-256 of everything that changes a result
 
@@ -43,12 +48,19 @@ class Campaign:
         return np.diff(self.grid) if self.spec.refine else np.asarray(self.spec.step)
 
 
-def load_campaign(path: str | Path, settings: Sequence[str] = ()) -> Campaign:
+def load_campaign(
+    path: str | Path,
+    settings: Sequence[str] = (),
+    models: Sequence[str] = (),
+    candles: str | None = None,
+) -> Campaign:
     """Reads and checks a campaign.
 
     Args:
       path: the campaign file; shipped ones may be named `campaigns/<name>`.
       settings: changes `key.path=value`, applied in order before the checks.
+      models: price models to run every scenario under, see `stress.model_variants`.
+      candles: folder of hourly candles, for models that read them.
 
     Returns:
       The campaign.
@@ -69,6 +81,9 @@ def load_campaign(path: str | Path, settings: Sequence[str] = ()) -> Campaign:
     scenarios, places = {}, {}
     for name, entry in spec.scenarios.items():
         scenarios[name], places[name] = _scenario(name, entry, file)
+    chosen = model_names(models)
+    if chosen:
+        scenarios, places = under_models(scenarios, places, chosen, candles)
     return Campaign(
         file=file,
         spec=spec,
@@ -76,6 +91,7 @@ def load_campaign(path: str | Path, settings: Sequence[str] = ()) -> Campaign:
         book=book,
         scenarios=scenarios,
         scenario_files=places,
+        models=chosen,
         grid=time_grid(spec, file),
         digest=canonical_digest(
             {
@@ -85,6 +101,7 @@ def load_campaign(path: str | Path, settings: Sequence[str] = ()) -> Campaign:
                 "book": book.digest,
                 "calibration": _calibrations(spec, scenarios, places),
                 "impact": _impact_files(spec, file),
+                "candles": _candles(spec, scenarios, places),
             }
         ),
     )
@@ -125,7 +142,8 @@ def calibration(ref: str, place: str | Path, key: str) -> Calibration:
 
 def scenario_prefix(spec: CampaignFile, name: str) -> str:
     """What goes before the keys of a scenario in the file it stands in."""
-    return "" if isinstance(spec.scenarios[name], str) else f"scenarios.{name}."
+    base = base_of(name, spec.scenarios)
+    return "" if isinstance(spec.scenarios[base], str) else f"scenarios.{base}."
 
 
 def _calibrations(
@@ -134,13 +152,32 @@ def _calibrations(
     """Digests of the calibration files that scenarios name, in their order."""
     digests = []
     for name, scenario in scenarios.items():
-        named = {"prices": scenario.prices.calibration}
+        named: dict[str, str | None] = {"prices": scenario.prices.calibration}
         if scenario.utilization.process != "constant":
             named["utilization"] = scenario.utilization.calibration
+        for i, overlay in enumerate(scenario.overlays):
+            if overlay.event is not None:
+                named[f"overlays[{i}].event"] = overlay.event.calibration
         for part, ref in named.items():
             if ref is not None:
                 key = f"{scenario_prefix(spec, name)}{part}.calibration"
                 digests.append(canonical_digest(calibration(ref, places[name], key).data))
+    return digests
+
+
+def _candles(
+    spec: CampaignFile, scenarios: dict[str, ScenarioFile], places: dict[str, str]
+) -> list[str]:
+    """Digests of the candle files that scenarios replay or resample."""
+    digests = []
+    for name, scenario in scenarios.items():
+        if scenario.prices.process in DATA:
+            key = f"{scenario_prefix(spec, name)}prices.candles"
+            folder = candle_folder(scenario.prices.candles or "", places[name], key)
+            digests += [
+                hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in sorted(folder.glob("*_1h.*"))
+            ]
     return digests
 
 

@@ -8,39 +8,24 @@ factors), `T` times (0 = now).
 
 from dataclasses import dataclass, field
 from functools import partial
-from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from models.account import Market
-from models.funding import funding_per_contract, funding_rate
-from models.lending import borrow_rate, free_liquidity, growth, supply_rate, utilization
+from models.lending import utilization
 from models.status import NON_FINITE, OK, PRICE_RANGE
 from models.venue import Venue
+from stress import factors as joint
 from stress import utilization as outside
-from stress.scenarios import gbm, student_t
+from stress.factors import FactorPath, Factors
+from stress.processes import PROCESSES
+from stress.quotes import Today, market_of, seen_prices
 from stress.utilization_model import Spike, UtilizationModel
 
-PROCESSES: dict[type, ModuleType] = {gbm.Gbm: gbm, student_t.StudentT: student_t}
 WIDEST_RANGE = 1e6  # a price beyond this factor of its start gets a status
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, kw_only=True)
-class Today:
-    """Prices and reserves at the start, and which asset moves which of them."""
-
-    market_asset: tuple[int, ...] = field(metadata={"static": True})  # per market
-    token_asset: tuple[int, ...] = field(metadata={"static": True})  # per token; -1: none
-    quote_asset: tuple[int, ...] = field(metadata={"static": True})  # per quote token; -1: none
-    mark: Float[Array, "M"]  # quote units per contract
-    oracle: Float[Array, "M"]
-    collateral_price: Float[Array, "C"]  # USDC per token
-    quote_price: Float[Array, "Q"]  # USDC per quote token
-    supplied: Float[Array, "Q"]  # quote tokens in the reserve
-    borrowed: Float[Array, "Q"]
 
 
 @jax.tree_util.register_dataclass
@@ -58,9 +43,10 @@ class Scenario:
     """One scenario, ready to sample."""
 
     driver: int = field(metadata={"static": True})  # asset whose return moves lenders; -1: none
-    process: gbm.Gbm | student_t.StudentT
+    process: Any  # a pytree of one of `stress.scenarios`
     overlay: Float[Array, "T A"]  # additions to the log price
-    premium: Float[Array, ""]  # 1, of perpetuals over the oracle, drives funding
+    mix: Float[Array, "T1 A A"] | None = None  # what correlates the shocks anew, step by step
+    factors: Factors
     pools: tuple[Pool, ...]  # per quote token
 
 
@@ -82,6 +68,7 @@ class Sample:
     """Random parts of a block of paths, before accounts see anything of them; float64."""
 
     logs: Float[Array, "P T A"]  # log price relative to now
+    factors: FactorPath  # leaves [P, T, ...]
     draws: Float[Array, "P T1 k"]  # standard normals of the reserves, a row per step
     supply: Float[Array, "P T Q"]  # quote tokens, with what is queued
     borrow: Float[Array, "P T Q"]
@@ -95,9 +82,18 @@ def path_key(seed_key: Array, path: Int[Array, ""]) -> Array:
 
 def normals_per_step(scenario: Scenario) -> int:
     """Standard normals a step of a path consumes."""
+    return sum(_widths(scenario))
+
+
+def _widths(scenario: Scenario) -> tuple[int, int, int]:
+    """Standard normals a step of the process, the reserves and the factors consumes."""
     moving = sum(pool.model is not None for pool in scenario.pools)
     module = PROCESSES[type(scenario.process)]
-    return module.normals_per_step(scenario.process) + moving * outside.NORMALS_PER_STEP
+    return (
+        module.normals_per_step(scenario.process),
+        moving * outside.NORMALS_PER_STEP,
+        joint.normals_per_step(scenario.factors),
+    )
 
 
 def sample_block(
@@ -140,11 +136,13 @@ def sample_paths(
     step_hours: Float[Array, "*t"],
 ) -> Sample:
     """Prices and reserves of a block of paths; arguments as `sample_block`."""
-    logs, draws = _price_paths(scenario, seed_key, paths, step_hours)
+    logs, factors, draws = _price_paths(scenario, seed_key, paths, step_hours)
     driver = scenario.driver
     returns = jnp.diff(logs[:, :, driver]) if driver >= 0 else jnp.zeros_like(logs[:, 1:, 0])
     supply, borrow, queued = _reserve_paths(today, scenario.pools, draws, returns, step_hours)
-    return Sample(logs=logs, draws=draws, supply=supply, borrow=borrow, queued=queued)
+    return Sample(
+        logs=logs, factors=factors, draws=draws, supply=supply, borrow=borrow, queued=queued
+    )
 
 
 def market_paths(
@@ -157,27 +155,38 @@ def market_paths(
 ) -> tuple[Market, PathView]:
     """What accounts see of a sample; arguments and results as `sample_block`."""
     reserves = (sample.supply, sample.borrow, sample.queued)
-    return _market_paths(
-        venue, today, scenario.premium, sample.logs, reserves, step_hours, precision
-    )
+    world = (sample.logs, sample.factors)
+    return _market_paths(venue, today, scenario.factors, world, reserves, step_hours, precision)
 
 
 @jax.jit
 def _price_paths(scenario: Scenario, seed_key: Array, paths: Int[Array, "P"], step_hours):
-    """Log prices relative to now `[P, T, A]`, and the normals that are left for the reserves."""
+    """Log prices `[P, T, A]`, factors, and the normals that are left for the reserves."""
     steps = scenario.overlay.shape[0] - 1
     module = PROCESSES[type(scenario.process)]
-    width = module.normals_per_step(scenario.process)
+    width, reserves, _ = _widths(scenario)
+    driver = max(scenario.driver, 0)
 
     def one(path):
         # Factor by factor: the prices of a path stay the same whatever else it needs, and the
         # program compiles five times faster than step by step (measured 2026-11-23).
         shape = (normals_per_step(scenario), steps)
         normals = jax.random.normal(path_key(seed_key, path), shape, jnp.float64).T
-        returns = module.log_returns(scenario.process, normals[:, :width], step_hours)
+        own, rest = normals[:, :width], normals[:, width:]
+        if scenario.mix is not None:
+            shocks = jax.vmap(jnp.matmul)(scenario.mix, own[:, : scenario.mix.shape[1]])
+            own = jnp.concatenate([shocks, own[:, scenario.mix.shape[1] :]], axis=1)
+        returns = module.log_returns(scenario.process, own, step_hours)
         zero = jnp.zeros((1, returns.shape[1]))
         logs = jnp.concatenate([zero, jnp.cumsum(returns, axis=0)]) + scenario.overlay
-        return logs, normals[:, width:]
+        moves = jnp.diff(logs, axis=0)
+        depth = jnp.ones_like(moves)
+        if hasattr(module, "depth"):
+            depth = module.depth(scenario.process, own, step_hours)
+        factors = joint.factor_path(
+            scenario.factors, rest[:, reserves:], moves, moves[:, driver], depth, step_hours
+        )
+        return logs, factors, rest[:, :reserves]
 
     return jax.vmap(one)(paths)
 
@@ -189,12 +198,13 @@ def _reserve_paths(today: Today, pools: tuple[Pool, ...], draws, driver, step_ho
 
 
 @partial(jax.jit, static_argnames=("precision",))
-def _market_paths(venue, today, premium, logs, reserves, step_hours, precision):
+def _market_paths(venue, today, factors, world, reserves, step_hours, precision):
     """`Market` `[F, P, T]` and `PathView` `[P, ...]` of a block."""
 
-    def one(logs, reserves):
-        supply, borrow, queued = reserves
-        market = _market(venue, today, premium, logs, supply, borrow, step_hours)
+    def one(world, reserves):
+        (logs, path), (supply, borrow, queued) = world, reserves
+        prices = seen_prices(today, factors, logs, path)
+        market = market_of(venue, prices, supply, borrow, step_hours)
         market = jax.tree.map(lambda x: x.astype(precision), market)
         # After the cast: a price may be too large for the precision of the run alone.
         seen = (logs, supply, borrow, *jax.tree.leaves(market))
@@ -209,7 +219,7 @@ def _market_paths(venue, today, premium, logs, reserves, step_hours, precision):
         )
         return market, view
 
-    return jax.vmap(one, out_axes=(1, 0))(logs, reserves)
+    return jax.vmap(one, out_axes=(1, 0))(world, reserves)
 
 
 def _reserves(today, pools, normals, driver, step_hours):
@@ -227,46 +237,3 @@ def _reserves(today, pools, normals, driver, step_hours):
         borrowed.append(jnp.minimum(today.borrowed[q] * jnp.exp(path.log_borrow), supply))
         queues.append(path.queued)
     return jnp.stack(supplied, 1), jnp.stack(borrowed, 1), jnp.stack(queues, 1)
-
-
-def _market(venue, today, premium, logs, supply, borrow, step_hours) -> Market:
-    """Prices, funding, growths and free liquidity along the path, leaves `[F, T]`."""
-    step_hours = jnp.broadcast_to(step_hours, (logs.shape[0] - 1,))
-
-    def moved(start, assets):
-        columns = [
-            start[i] * (jnp.exp(logs[:, a]) if a >= 0 else jnp.ones(logs.shape[0]))
-            for i, a in enumerate(assets)
-        ]
-        return jnp.stack(columns) if columns else jnp.zeros((0, logs.shape[0]))
-
-    mark, oracle = moved(today.mark, today.market_asset), moved(today.oracle, today.market_asset)
-    rate = funding_rate(venue.funding, premium)
-    paid = jnp.cumsum(funding_per_contract(rate, oracle[:, :-1], step_hours[None]), axis=1)
-    paid = jnp.concatenate([jnp.zeros((paid.shape[0], 1)), paid], axis=1)
-    lending, effective = venue.lending, venue.assumptions.rate_is_effective
-    used = utilization(supply, borrow)
-    quotes = range(len(venue.quotes))
-
-    def grows(rate):
-        """Growth over the step that ends at each time (none at the first), and the index."""
-        over = [growth(rate(lending, q, used[:-1, q]), step_hours, effective) for q in quotes]
-        none, one = jnp.zeros((len(over), 1)), jnp.ones((len(over), 1))
-        index = jnp.exp(jnp.cumsum(jnp.log1p(jnp.stack(over)), axis=1))
-        return jnp.concatenate([none, jnp.stack(over)], 1), jnp.concatenate([one, index], 1)
-
-    borrow_growth, borrow_index = grows(borrow_rate)
-    supply_growth, supply_index = grows(supply_rate)
-    return Market(
-        mark=mark,
-        settlement=mark - paid,
-        collateral_price=moved(today.collateral_price, today.token_asset),
-        quote_price=moved(today.quote_price, today.quote_asset),
-        borrow_growth=borrow_growth,
-        supply_growth=supply_growth,
-        borrow_index=borrow_index,
-        supply_index=supply_index,
-        free_liquidity=jnp.stack(
-            [free_liquidity(lending, q, supply[:, q], borrow[:, q]) for q in quotes]
-        ),
-    )

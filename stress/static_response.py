@@ -133,7 +133,8 @@ def _fallen(setting: Setting, first: Now, x: Array) -> Prices:
 
     mark = moved(first.mark, setting.market_asset)
     token = moved(first.token, setting.token_asset)
-    return Prices(mark=mark, oracle=mark, token=token, x=-x[:, None])
+    by = -x[:, None]
+    return Prices(mark=mark, oracle=mark, token=token, spot=token, x=by, passed=by)
 
 
 def _sales(

@@ -112,7 +112,7 @@ def impact_of(settings: dict[str, Any], assets: list[str]) -> Impact:
     )
 
 
-def setting_of(rules, settings, funding: float, dtype=jnp.float64, **changes) -> Setting:
+def setting_of(rules, settings, dtype=jnp.float64, **changes) -> Setting:
     venue = venue_of(rules)
     assets = list(settings["impact"])
     place = {a: i for i, a in enumerate(assets)}
@@ -130,7 +130,6 @@ def setting_of(rules, settings, funding: float, dtype=jnp.float64, **changes) ->
             vault_lent_share=scalar(settings["vault_lent_share"]),
             takeover_capital=scalar(settings["takeover_capital"]),
         ),
-        "funding_rate": scalar(funding),
         "pool": None,
         "spike": None,
     }
@@ -186,15 +185,21 @@ def series_of(paths, rules, assets) -> Now:
         return jnp.array(np.array([p[kind] for p in paths], float).T)
 
     zero = jnp.zeros((count, width))
+    rate = jnp.array([p["funding"] for p in paths])
+    token, log = rows("price", tokens), rows("log", assets)
     return Now(
         index=jnp.arange(count),
         time=jnp.array(hours),
         hours=jnp.array(lengths),
         next_hours=jnp.array(np.append(lengths[1:], 0.0)),
-        log=rows("log", assets),
+        log=log,
         mark=rows("mark", markets),
         oracle=rows("oracle", markets),
-        token=rows("price", tokens),
+        token=token,
+        spot=token,
+        funding=jnp.broadcast_to(rate, (count, len(markets), width)),
+        depth=jnp.ones_like(log),
+        live=jnp.ones(log.shape, bool),
         supply=flat("supply"),
         borrow=flat("borrow"),
         draws=jnp.zeros((count, 0, width)),
@@ -212,7 +217,7 @@ def run(accounts, paths, rules, settings, dtype=jnp.float64, **changes):
     """(groups, places of accounts in them, final state, what was seen) of paths of one grid."""
     assets = list(settings["impact"])
     groups, places = groups_of(accounts, rules, paths[0], dtype)
-    setting = setting_of(rules, settings, paths[0]["funding"], dtype, **changes)
+    setting = setting_of(rules, settings, dtype, **changes)
     width = len(paths)
     order = [
         jnp.array(np.tile([bool(accounts[k]["coin"]) for k in index], (width, 1)))

@@ -64,7 +64,7 @@ def refined(built: Plan, paths: int = 8) -> dict[str, dict[str, float]]:
     hours = jnp.asarray(built.campaign.step_hours)
     sample = sample_paths(today, model, key, numbers, hours)
     market, _ = market_paths(built.inputs.venue, today, model, sample, hours)
-    fine = world_of(setting, today, sample, market, jnp.asarray(built.cascade.hours))
+    fine = world_of(setting, today, model, sample, market, jnp.asarray(built.cascade.hours))
     table = {}
     for name, every in EVERY.items():
         series = jax.tree.map(lambda x, k=every: x[::k], fine)

@@ -12,7 +12,8 @@ from stress.build import build_inputs, build_scenario
 from stress.campaign import plan
 from stress.files import config_dir
 from stress.frozen import used_part
-from stress.market import Scenario, Today
+from stress.market import Scenario
+from stress.quotes import Today
 from stress.scenarios.gbm import Gbm
 from stress.scenarios.student_t import StudentT
 

@@ -53,6 +53,7 @@ def world(shock: np.ndarray) -> Now:
     return Now(
         index=jnp.arange(1), time=jnp.zeros(1), hours=jnp.zeros(1), next_hours=jnp.zeros(1),
         log=jnp.array(-shock)[None, None], mark=price, oracle=price, token=price,
+        spot=price, funding=0 * price, depth=one[None], live=one[None] > 0,
         supply=one, borrow=0 * one, draws=jnp.zeros((1, 0, paths)), borrow_growth=flat,
         supply_growth=flat, free=flat,
     )  # fmt: skip
@@ -70,7 +71,7 @@ def group_of(cash: np.ndarray) -> Group:
 
 def liquidated(falls: np.ndarray, shock: np.ndarray, depth: float, rounds: int):
     """Accounts liquidated on each path, and the displacement, `[p]` each."""
-    setting = setting_of(RULES, settings(depth, rounds), 0.0)
+    setting = setting_of(RULES, settings(depth, rounds))
     group = group_of(triggers_to_cash(falls))
     order = (jnp.ones((len(shock), len(falls)), bool),)
     state, seen = jax.jit(play)(setting, (group,), order, world(shock))
@@ -111,7 +112,7 @@ def _sizes(gaps: np.ndarray) -> np.ndarray:
 
 def _run_rows(part: np.ndarray, width: int) -> np.ndarray:
     """One path a row: every path has its own cash, so the book is given path by path."""
-    setting = setting_of(RULES, settings(SIZE * PRICE / STEP, 400), 0.0)
+    setting = setting_of(RULES, settings(SIZE * PRICE / STEP, 400))
     falls = np.concatenate([np.zeros((len(part), 1)), np.cumsum(part[:, 1:], axis=1)], axis=1)
     group = group_of(np.zeros(width))
     order = (jnp.ones((len(part), width), bool),)

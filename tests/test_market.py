@@ -18,7 +18,9 @@ from models.account import Market
 from models.status import NON_FINITE, OK, PRICE_RANGE
 from models.venue import Venue
 from stress.campaign import plan, run_blocks, scenario_key
-from stress.market import PathView, Pool, Scenario, Today, normals_per_step, sample_block
+from stress.factors import Factors
+from stress.market import PathView, Pool, Scenario, normals_per_step, sample_block
+from stress.quotes import Today
 from stress.metrics import account_estimates, failed_paths
 from stress.scenarios import gbm
 from stress.utilization_model import no_spike
@@ -39,12 +41,27 @@ def today() -> Today:
         market_asset=(0, 1, 2, 0),
         token_asset=(1, 0),
         quote_asset=(-1, 2),
+        quote_pegged=(False, False),
         mark=jnp.array([80_000.0, 40.0, 150.0, 4_000.0]),
         oracle=jnp.array([80_100.0, 39.9, 150.0, 4_001.0]),
         collateral_price=jnp.array([40.1, 79_900.0]),
         quote_price=jnp.array([1.0, 0.98]),
         supplied=jnp.array([4e8, 2e6]),
         borrowed=jnp.array([3.4e8, 8e5]),
+    )
+
+
+def quiet(times: int, assets: int, premium: float) -> Factors:
+    """No basis, no depeg, full depth, a live oracle."""
+    flat = jnp.zeros((times, assets))
+    return Factors(
+        basis=flat,
+        peg=jnp.zeros(times),
+        depth=flat + 1,
+        premium=flat + premium,
+        shown=jnp.broadcast_to(jnp.arange(times)[:, None], flat.shape),
+        basis_noise=None,
+        peg_noise=None,
     )
 
 
@@ -65,7 +82,7 @@ def scenario(*, moving: bool = True, **changes: Any) -> Scenario:
         driver=0 if moving else -1,
         process=process,
         overlay=jnp.asarray(overlay),
-        premium=jnp.asarray(PREMIUM),
+        factors=quiet(STEPS + 1, 3, PREMIUM),
         pools=pools,
     )
     return dataclasses.replace(made, **changes)

@@ -15,7 +15,14 @@ from stress.errors import InputError
 
 
 def run_command(
-    ref: str, out: Path | None, settings: list[str], workers: int | None, resume: bool, report: bool
+    ref: str,
+    out: Path | None,
+    settings: list[str],
+    workers: int | None,
+    resume: bool,
+    report: bool,
+    models: list[str] | None = None,
+    candles: Path | None = None,
 ) -> None:
     """Runs a campaign from its file to its report."""
     from stress.config import load_campaign
@@ -30,7 +37,7 @@ def run_command(
     if resume and out is None:
         raise InputError("--resume", "", "no --out", "--out DIR of the run to go on with")
     console = Console(stderr=True)
-    campaign = load_campaign(ref, settings)
+    campaign = load_campaign(ref, settings, models or (), None if candles is None else str(candles))
     from stress.campaign import plan as build_plan
     from stress.campaign import run_blocks, tail_contributions
 
@@ -106,6 +113,7 @@ def _finish(plan, totals, tails, folder: Path, started: float, threads: int):
     from stress.campaign import book_response
     from stress.dataset import build_dataset
     from stress.margin_figures import book_venue, row_figures
+    from stress.model_spread import model_spread
     from stress.provenance import provenance
     from stress.results import as_json, save_dataset, summary
     from stress.store import write_atomically
@@ -117,6 +125,8 @@ def _finish(plan, totals, tails, folder: Path, started: float, threads: int):
     figures = plan.cascade.figures if plan.cascade else None
     told = attributes(campaign, facts, figures)
     results = build_dataset(plan, totals, tails, now, told, book_response(plan))
+    if campaign.models:
+        results = model_spread(results, _variants(campaign))
     save_dataset(results, folder)
     manifest = {
         "campaign": campaign.spec.model_dump(mode="json"),
@@ -127,6 +137,14 @@ def _finish(plan, totals, tails, folder: Path, started: float, threads: int):
     write_atomically(folder / "manifest.json", as_json(manifest).encode())
     write_atomically(folder / "summary.json", as_json(summary(results)).encode())
     return results
+
+
+def _variants(campaign) -> dict[str, tuple[str, str]]:
+    """Scenario -> (scenario of the campaign, price model)."""
+    from stress.model_variants import base_of
+
+    pairs = {name: base_of(name, campaign.spec.scenarios) for name in campaign.scenarios}
+    return {name: (base, campaign.scenarios[name].prices.process) for name, base in pairs.items()}
 
 
 SHOWN = {
@@ -181,6 +199,26 @@ def _show_summary(results) -> None:
     failed = {str(s): int(n) for s, n in pairs if n}
     if set(failed) - {"ok"}:
         print("Paths by status: " + ", ".join(f"{n} {s}" for s, n in failed.items()))
+    if "model_spread" in results:
+        _show_spread(results)
+
+
+def _show_spread(results) -> None:
+    """Model spread and Monte Carlo error of the leading metrics, apart."""
+    rows = []
+    for base in results["base"].values:
+        for label, metric in SHOWN.items():
+            if metric not in results["metric"].values:
+                continue
+            entry = results["model_spread"].sel(base=base, metric=metric)
+            unit = "" if metric in RATIOS else str(entry["metric_unit"].item())
+            write = {"USDC": money, "1": percent}.get(unit, number)
+            low, high, mean, spread, error = (float(x) for x in entry.values)
+            rows.append([str(base), label, f"{write(low)} to {write(high)}", write(mean),
+                         write(spread), write(error)])  # fmt: skip
+    heads = ["scenario", "", "over models", "mean", "model spread", "Monte Carlo error"]
+    models = ", ".join(dict.fromkeys(str(m) for m in results["scenario_model"].values))
+    show_table(f"Price models {models}: spread and sampling error, one deviation each", heads, rows)
 
 
 def report_command(folder: Path, out: Path | None) -> None:
