@@ -20,8 +20,8 @@ from models.venue import Venue
 from stress.campaign import plan, run_blocks, scenario_key
 from stress.factors import Factors
 from stress.market import PathView, Pool, Scenario, normals_per_step, sample_block
-from stress.quotes import Today
 from stress.metrics import account_estimates, failed_paths
+from stress.quotes import Today
 from stress.scenarios import gbm
 from stress.utilization_model import no_spike
 
