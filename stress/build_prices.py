@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from stress import build_process as others
 from stress.arrays import finite_array
 from stress.campaign_schema import ScenarioFile
 from stress.errors import InputError
@@ -63,4 +64,16 @@ def _degrees(figures: PriceFigures, key: str) -> float:
     return degrees
 
 
-BUILDERS = {"gbm": _gbm, "student_t": _student_t}
+BUILDERS = {
+    "gbm": _gbm,
+    "student_t": _student_t,
+    "t_copula": others.build_t_copula,
+    "merton": others.build_merton,
+    "kou": others.build_kou,
+    "hawkes": others.build_hawkes,
+    "garch": others.build_garch,
+    "regime": others.build_regime,
+    "bootstrap": others.build_bootstrap,
+    "fhs": others.build_fhs,
+    "replay": others.build_replay,
+}

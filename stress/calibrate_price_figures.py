@@ -33,8 +33,10 @@ def calibrate_prices(series: list[Candles], date: str) -> dict[str, Any]:
     """Contents of prices.yaml."""
     hour, returns = returns_on_one_clock(series)
     names = [c.asset for c in series]
-    together = {"common": names, "long": [n for n in names if n != "HYPE"]}
-    return {
+    first = {c.asset: int(c.hour[0]) for c in series}
+    long = [n for n in names if first[n] < min(first.values()) + 365 * 24]
+    together = {"common": names, "long": long} if len(long) < len(names) else {"common": names}
+    figures = {
         "source": PRICE_SOURCE,
         "as_of": date,
         "command": COMMAND,
@@ -45,17 +47,24 @@ def calibrate_prices(series: list[Candles], date: str) -> dict[str, Any]:
         "volatility": _volatility(hour, returns, names),
         "correlation": {
             "method": (
-                "Ledoit-Wolf shrinkage towards the identity; calm: trailing 7-day BTC volatility "
-                "up to its median in the window; stressed: in its top decile; standard errors by "
-                "leaving out weeks"
+                "Ledoit-Wolf shrinkage towards the identity; calm: trailing 7-day "
+                f"{_leader(names)} volatility up to its median in the window; stressed: in its "
+                "top decile; standard errors by leaving out weeks"
             ),
             **{k: _correlation(hour, returns, names, v) for k, v in together.items()},
         },
         "student_t": _student_t(hour, returns, names, together),
         "worst": _worst(hour, returns, names),
-        "hype_beta": _hype_betas(hour, returns, names),
-        "joint_falls": _joint_falls(hour, returns, names),
     }
+    if {"BTC", "ETH", "SOL", "HYPE"} <= set(names):
+        figures["hype_beta"] = _hype_betas(hour, returns, names)
+        figures["joint_falls"] = _joint_falls(hour, returns, names)
+    return figures
+
+
+def _leader(names: list[str]) -> str:
+    """Asset whose volatility says whether the market is calm."""
+    return "BTC" if "BTC" in names else names[0]
 
 
 def _volatility(hour: np.ndarray, returns: Series, names: list[str]) -> dict[str, Any]:
@@ -81,7 +90,7 @@ def _correlation(
     hour: np.ndarray, returns: Series, names: list[str], chosen: list[str]
 ) -> dict[str, Any]:
     columns = [names.index(n) for n in chosen]
-    calmness = prices.rolling_volatility(returns[:, names.index("BTC")])
+    calmness = prices.rolling_volatility(returns[:, names.index(_leader(names))])
     present = np.isfinite(returns[:, columns]).all(1) & np.isfinite(calmness)
     rows, level = returns[present][:, columns], calmness[present]
     week = np.flatnonzero(present) // prices.WEEK

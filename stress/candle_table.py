@@ -13,6 +13,7 @@ from stress.errors import InputError
 from stress.process_schema import Prices, Proxy
 
 FEWEST = 24  # hours of a table
+LISTING_HOURS = 168
 
 
 def hourly_table(
@@ -27,7 +28,8 @@ def hourly_table(
       key: of the section, for messages.
 
     Returns:
-      `[N, A]`, one row an hour. Without `from` and `to` the longest window that all assets cover.
+      `[N, A]`, one row an hour. Without `from` and `to` the longest window that all assets
+      cover, less the first week of one that was listed inside the record.
       Where a proxy is named, hours before an asset's first candle are its beta times the return of
       the asset it names.
 
@@ -69,9 +71,13 @@ def _window(prices: Prices, assets, series: Mapping, place: str, key: str) -> ra
     covering = own or [p.asset for p in prices.proxies.values() if p.asset in series]
     if not covering:
         raise InputError(place, f"{key}.candles", "candles of proxies only", "an asset's own")
-    first = max(min(series[a]) for a in covering)
+    begins = [min(series[a]) for a in covering]
+    first = max(begins)
+    if first > min(begins):  # as in calibration: price discovery after a listing is left out
+        first += LISTING_HOURS
     last = min(max(series[a]) for a in covering)
     start = _hour(prices.start) + 1 if prices.start else first
+    first = max(begins)
     end = _hour(prices.to) if prices.to else last
     if start < first or end > last:
         at = "from" if start < first else "to"

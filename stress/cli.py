@@ -89,15 +89,22 @@ def report(
 
 @app.command()
 def calibrate(
-    candles: Annotated[Path, typer.Option(help="folder of <COIN>_1h.csv.gz")],
-    utilization: Annotated[Path, typer.Option(help="csv.gz of lending pools")],
-    out: Annotated[Path, typer.Option(help="folder for prices.yaml and utilization.yaml")],
+    candles: Annotated[
+        Path, typer.Option(help="folder of <COIN>_1h.csv.gz, .csv, .parquet or .json")
+    ],
+    out: Annotated[Path, typer.Option(help="folder for prices.yaml, scenario.yaml, ...")],
+    utilization: Annotated[
+        Path | None, typer.Option(help="csv.gz of lending pools; without it prices alone")
+    ] = None,
+    assets: Annotated[
+        str | None, typer.Option(help="coins [all of the folder]", metavar="BTC,ETH,...")
+    ] = None,
 ) -> None:
-    """Fit the parameters of prices and utilization to recorded data."""
+    """Fit price processes and lending pools to recorded data; standard errors and fit tests."""
     prepare_environment()
     from stress.calibrate import calibrate as fit
 
-    typer.echo(fit(candles, utilization, out))
+    typer.echo(fit(candles, utilization, out, assets=assets.split(",") if assets else None))
 
 
 @app.command()

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from stress.campaign_schema import ScenarioFile
 from stress.errors import InputError
 from stress.process_schema import DATA, PROCESS_NAMES, Prices
@@ -49,11 +47,13 @@ def under_models(
             prices["process"] = model
             if model in DATA and candles is not None:
                 prices["candles"] = str(Path(candles).resolve())
-            try:
-                changed = Prices.model_validate(prices)
-            except (InputError, ValidationError):
+            if model in DATA and prices.get("candles") is None:
                 allowed = f"--candles DIR, a folder of hourly candles, which {model} reads"
-                raise InputError("--models", model, "no candles", allowed) from None
+                raise InputError("--models", model, "no candles", allowed)
+            if model == "replay" and scenario.prices.start is None:
+                allowed = f"a scenario {name} with prices.from"
+                raise InputError("--models", model, "no hour at which it begins", allowed)
+            changed = Prices.model_validate(prices)
             variant = f"{name}{MARK}{model}"
             made[variant] = scenario.model_copy(update={"prices": changed})
             where[variant] = places[name]

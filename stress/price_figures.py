@@ -37,19 +37,16 @@ class PriceFigures:
     def scaled(self, diffusive: np.ndarray) -> np.ndarray:
         """A fitted diffusive volatility at the level of the scenario's regime, `[A]`.
 
-        It is scaled by the regime's volatility over that of the whole record; volatilities that the
+        It is scaled by `volatility_ratio`, as fitted sizes of jumps are; volatilities that the
         scenario gives are taken as they are.
         """
-        given = self.prices.volatility
-        if self.fitted is None or self.prices.regime == "overall":
-            level = np.ones(len(self.assets))
-        else:
-            level = self.volatility_ratio()
-        values = dict(zip(self.assets, diffusive * level, strict=True))
-        return self._order(values | dict(given), "volatility")
+        values = dict(zip(self.assets, diffusive * self.volatility_ratio(), strict=True))
+        return self._order(values | dict(self.prices.volatility), "volatility")
 
     def volatility_ratio(self) -> np.ndarray:
-        """Volatility of the regime over that of the whole record, `[A]`."""
+        """Volatility of the regime over that of the whole record, `[A]`; 1 without a record."""
+        if self.fitted is None or self.prices.regime == "overall":
+            return np.ones(len(self.assets))
         now = self._order(self._table("volatility", self.prices.regime), "volatility")
         return now / self._order(self._table("volatility", "overall"), "volatility")
 
@@ -68,6 +65,10 @@ class PriceFigures:
     ) -> np.ndarray:
         """A figure of every asset: given at `where`, else `section.<asset>.name`, `[A]`."""
         return self._order(self._table(section, name) | dict(given or {}), f"{where}.{name}")
+
+    def vector_of(self, values: Mapping[str, float], name: str) -> np.ndarray:
+        """Given values of the assets in their order, `[A]`."""
+        return self._order(values, name)
 
     def number(self, section: str, name: str, given: float | None, where: str) -> float:
         """A figure: given at `where`, else `section.name` of the calibration."""

@@ -99,6 +99,8 @@ class Prices(Part):
         if self.process in DATA and self.candles is None:
             allowed = f"a folder of hourly candles, which {self.process} reads"
             raise InputError("", "candles", "nothing", allowed)
+        if self.process == "replay" and self.start is None:
+            raise InputError("", "from", "nothing", "the hour at which the replay begins")
         return self
 
 

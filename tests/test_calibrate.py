@@ -27,8 +27,10 @@ from stress.utilization_model import jump_size, utilization_model
 FOLDER = Path(__file__).parents[1] / "configs" / "calibration"
 PRICES: Any
 POOLS: Any
-PRICES, POOLS = (
-    YAML(typ="safe").load((FOLDER / f"{n}.yaml").read_text()) for n in ("prices", "utilization")
+EVENTS: Any
+PRICES, POOLS, EVENTS = (
+    YAML(typ="safe").load((FOLDER / f"{n}.yaml").read_text())
+    for n in ("prices", "utilization", "events")
 )
 HEADER = "time,open,high,low,close,volume\n"
 
@@ -89,6 +91,88 @@ def test_bad_candles_name_the_row(tmp_path, lines, key, words):
     assert caught.value.key == key and words in caught.value.found
 
 
+def closes(path, values):
+    """A file of candles with these closes, each bar from the close before."""
+    first = datetime.datetime(2024, 1, 1)
+    lines = []
+    for h, (a, b) in enumerate(zip([values[0], *values[:-1]], values, strict=True)):
+        when = f"{first + datetime.timedelta(hours=h):%Y-%m-%dT%H:%M:%SZ}"
+        lines.append(
+            f"{when},{float(a)!r},{float(max(a, b))!r},{float(min(a, b))!r},{float(b)!r},1"
+        )
+    return write(path, lines)
+
+
+def test_prints_that_no_market_made_are_refused(tmp_path):
+    """One spike in calm hours; a shifted decimal; a bar that does not fit. A crash is none."""
+    rng = np.random.default_rng(0)
+    calm = 100 * np.exp(np.cumsum(0.003 * rng.standard_normal(400)))
+    read_candles(closes(tmp_path / "A_1h.csv", calm))
+    crash = calm.copy()
+    crash[200:] *= 0.7  # stays
+    read_candles(closes(tmp_path / "A_1h.csv", crash))
+    spike = calm.copy()
+    spike[200] *= 0.8
+    with pytest.raises(InputError, match="a spike") as caught:
+        read_candles(closes(tmp_path / "A_1h.csv", spike))
+    assert caught.value.key == "row 202, close"
+    wild = 100 * np.exp(np.cumsum(0.02 * rng.standard_normal(400)))
+    wild[200] *= 0.8  # in wild hours it may be a trade
+    read_candles(closes(tmp_path / "A_1h.csv", wild))
+    shifted = calm.copy()
+    shifted[300:] *= 10
+    with pytest.raises(InputError, match="factor of 5") as caught:
+        read_candles(closes(tmp_path / "A_1h.csv", shifted))
+    assert caught.value.key == "row 302, close"
+    with pytest.raises(InputError, match="low <= open"):
+        read_candles(write(tmp_path / "A_1h.csv", ["2024-01-01T00:00:00Z,5,4,3,4,1"] * 2))
+
+
+def test_parquet_and_recorded_answers_hold_the_same_candles(tmp_path):
+    import json
+
+    import pandas as pd
+
+    values = [100.0, 101.0, 99.5, 102.0]
+    plain = read_candles(closes(tmp_path / "X_1h.csv", values))
+    table = pd.read_csv(tmp_path / "X_1h.csv")
+    table.to_parquet(tmp_path / "Y_1h.parquet")
+    table.assign(time=pd.to_datetime(table["time"])).to_parquet(tmp_path / "Z_1h.parquet")
+    answer: list[dict[str, Any]] = []
+    for row in table.to_dict("records"):
+        moment = datetime.datetime.fromisoformat(row["time"])
+        letters = {k[0]: str(row[k]) for k in ("open", "high", "low", "close")}
+        when = {"t": int(moment.timestamp() * 1000), "T": 0, "s": "X", "i": "1h"}
+        answer.append(when | letters | {"v": "1", "n": 1})
+    (tmp_path / "W_1h.json").write_text(json.dumps(answer))
+    for name in ("Y_1h.parquet", "Z_1h.parquet", "W_1h.json"):
+        again = read_candles(tmp_path / name)
+        np.testing.assert_array_equal(again.hour, plain.hour)
+        np.testing.assert_allclose(again.close, plain.close, rtol=1e-12)
+    answer[2]["i"] = "4h"
+    (tmp_path / "W_1h.json").write_text(json.dumps(answer))
+    with pytest.raises(InputError, match="row 3, i"):
+        read_candles(tmp_path / "W_1h.json")
+    (tmp_path / "V_1h.json").write_text("{}")
+    with pytest.raises(InputError, match="list of candles"):
+        read_candles(tmp_path / "V_1h.json")
+    table.drop(columns="low").to_parquet(tmp_path / "U_1h.parquet")
+    with pytest.raises(InputError, match="no low"):
+        read_candles(tmp_path / "U_1h.parquet")
+
+
+def test_scenario_files_tell_the_figures_of_their_events(shared):
+    """The recorded course of an event, by hand; a wrong hour differs."""
+    candles = read_candles(shared / "data/prices/BTC_1h.csv.gz")
+    event = EVENTS["events"]["crash_2020_03_12"]
+    start = int(np.datetime64("2020-03-12T00:00", "h").astype(int))
+    place = {int(h): c for h, c in zip(candles.hour, candles.close, strict=True)}
+    exact = [place[start + h] / place[start] - 1 for h in event["hours"]]
+    np.testing.assert_allclose(event["level"]["BTC"], exact, atol=1e-5)
+    late = [place[start + h + 1] / place[start + 1] - 1 for h in event["hours"]]
+    assert np.abs(np.array(late) - exact).max() > 0.01
+
+
 def test_unusable_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="row 1"):
         read_candles(write(tmp_path / "a.csv", [], header="a,b\n"))
@@ -96,8 +180,9 @@ def test_unusable_files_are_refused(tmp_path):
     for name in ("b.csv.gz", "absent.csv"):
         with pytest.raises(InputError, match="unreadable"):
             read_candles(tmp_path / name)
-    with pytest.raises(InputError, match="no BTC_1h"):
-        calibrate(tmp_path, tmp_path / "none.csv", tmp_path / "out")
+    for assets, words in ((None, "no <COIN>_1h"), (["BTC"], "no BTC_1h")):
+        with pytest.raises(InputError, match=words):
+            calibrate(tmp_path, tmp_path / "none.csv", tmp_path / "out", assets=assets)
     assert not (tmp_path / "out").exists()
 
 
@@ -281,9 +366,14 @@ def test_simulate_then_fit_recovers_utilization_parameters():
 
 
 def test_shipped_figures_have_provenance():
-    for content in (PRICES, POOLS):
-        assert {"source", "as_of", "command", "method"} <= set(content)
-        assert content["as_of"] == "2026-11-23"
+    for content in (PRICES, POOLS, EVENTS):
+        assert {"source", "as_of", "command"} <= set(content)
+        assert content["as_of"] == "2026-11-25"
+    for section in ("t_copula", "merton", "kou", "hawkes", "garch", "regime", "bootstrap"):
+        assert PRICES[section]["method"]
+        for part in PRICES[section].values():
+            if isinstance(part, dict) and section != "bootstrap":
+                assert part["n"] > 90  # events of HYPE; hours of all others
     for group in PRICES["correlation"].values():
         for state in ("full", "calm", "stressed") if isinstance(group, dict) else ():
             matrix = np.array(group[state]["value"])
@@ -341,7 +431,7 @@ def _close(a, b):
 
 @pytest.mark.slow
 def test_shipped_figures_are_regenerated(shared, tmp_path):
-    date = datetime.date(2026, 11, 23)
+    date = datetime.date(2026, 11, 25)
     table = calibrate(
         shared / "data/prices",
         shared / "data/utilization/usdc_pools_1h.csv.gz",
@@ -350,7 +440,7 @@ def test_shipped_figures_are_regenerated(shared, tmp_path):
     )
     assert "rise p99.9" in table
     yaml = YAML(typ="safe")
-    for name, content in (("prices", PRICES), ("utilization", POOLS)):
+    for name, content in (("prices", PRICES), ("utilization", POOLS), ("events", EVENTS)):
         again = yaml.load((tmp_path / f"{name}.yaml").read_text())
         assert _close(again, content)
         again["as_of"] = "2020-01-01"

@@ -97,7 +97,7 @@ def test_tails_of_an_hour_are_the_innovations() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"beta": np.array([0.96, 0.9])}, "of 1 or more"),
+        ({"beta": np.array([0.96, 0.9])}, "above 1"),
         ({"alpha": np.array([-0.1, 0.1])}, "below 0"),
         ({"gamma": np.array([-0.1, 0.1])}, "news"),
         ({"degrees_of_freedom": 2.0}, "degrees of freedom"),

@@ -166,6 +166,7 @@ SHOWN = {
     "Amplification": "system.amplification",
     "Branching ratio": "system.branching_ratio",
 }
+WIDEST = 8  # scenarios that a table on a terminal can hold
 RATIOS = ("system.amplification", "system.branching_ratio")  # written as numbers, not percent
 
 
@@ -193,7 +194,10 @@ def _show_summary(results) -> None:
         f"{attrs['horizon_hours']:g} h in steps of {attrs['step_hours']:g} h{refined}; "
         "value [95 % interval], USDC"
     )
-    show_table(title, ["", *scenarios], rows)
+    if len(scenarios) <= WIDEST:
+        show_table(title, ["", *scenarios], rows)
+    else:
+        print(f"{title.split(';')[0]}; {len(scenarios)} scenarios, their figures in summary.json")
     counts = results["status_count"].sum("scenario")
     pairs = zip(results["status"].values, counts.values, strict=True)
     failed = {str(s): int(n) for s, n in pairs if n}

@@ -11,6 +11,8 @@ from stress.scenarios.chi_square import chi_square_at, chi_square_spline
 from stress.scenarios.gaussian import HOURS_PER_YEAR
 from stress.scenarios.jumps import checked
 
+MOST_PERSISTENT = 1.0001  # alpha + gamma / 2 + beta; at 1 the variance keeps what it is today
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +45,15 @@ def build(
 
     Errors:
       ValueError for a figure that is not finite or negative (gamma may be, alpha + gamma may not),
-      degrees of freedom of 2 or less, or alpha + gamma / 2 + beta of 1 or more.
+      degrees of freedom of 2 or less, or alpha + gamma / 2 + beta above 1.
     """
     checked(
         omega=omega, alpha=alpha, gamma=gamma, beta=beta, variance=variance, drift=drift,
         news=np.asarray(alpha) + np.asarray(gamma),
     )  # fmt: skip
     persistence = np.asarray(alpha) + np.asarray(gamma) / 2 + np.asarray(beta)
-    if (persistence >= 1).any():
-        raise ValueError(f"alpha + gamma / 2 + beta {persistence} of 1 or more")
+    if (persistence > MOST_PERSISTENT).any():
+        raise ValueError(f"alpha + gamma / 2 + beta {persistence} above 1")
     return Garch(
         factor=jnp.asarray(factor),
         degrees_of_freedom=jnp.asarray(float(degrees_of_freedom)),
