@@ -108,6 +108,37 @@ def calibrate(
 
 
 @app.command()
+def backtest(
+    candles: Annotated[
+        Path, typer.Option(help="folder of <COIN>_1h.csv.gz, .csv, .parquet or .json")
+    ],
+    out: Annotated[Path, typer.Option(help="folder for backtest.json, .csv and figures")],
+    assets: Annotated[
+        str | None, typer.Option(help="coins [all of the folder]", metavar="BTC,ETH,...")
+    ] = None,
+    models: Annotated[
+        str, typer.Option(help="price models", metavar="NAMES")
+    ] = "gbm,student_t,garch,fhs,bootstrap",
+    horizons: Annotated[str, typer.Option(help="1h or whole days", metavar="1h,24h,7d")] = (
+        "1h,24h,7d"
+    ),
+    window: Annotated[str, typer.Option(help="what an estimate looks back")] = "365d",
+    book: Annotated[
+        str | None, typer.Option(help="book whose net exposure is the portfolio [equal parts]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="of the simulations", min=0)] = 0,
+    workers: Annotated[int | None, typer.Option(help="threads [cores]", min=1)] = None,
+) -> None:
+    """Score price models on recorded prices they did not see."""
+    prepare_environment()
+    from stress.commands.backtest import backtest_command
+
+    chosen = assets.split(",") if assets else None
+    lists = models.split(","), horizons.split(",")
+    backtest_command(candles, chosen, *lists, window, book, out, seed, workers)
+
+
+@app.command()
 def schema(
     kind: Annotated[str, typer.Argument(help="campaign, scenario, book, population or venue")],
 ) -> None:

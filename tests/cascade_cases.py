@@ -56,6 +56,8 @@ def random_case(
         hours.append(hours[-1] + rng.choice(lengths))
     lent = settings["vault_capital"] * settings["vault_lent_share"]
     paths = [random_path(rng, hours, loan, idle + lent) for _ in range(count)]
+    for n, path in enumerate(paths):
+        strange_factors(random.Random(1000 * seed + n), path)
     if rng.random() < 0.3:
         rules["global_borrow_cap"] = paths[0]["borrow"][0] * rng.uniform(1.0, 1.2)
     return accounts, paths, rules, settings
@@ -171,6 +173,27 @@ def random_path(rng: random.Random, hours: list[float], loan: float, idle: float
         "supply": supply,
         "borrow": borrow,
     }
+
+
+def strange_factors(rng: random.Random, path: dict[str, Any]) -> None:
+    """Half of the paths: an oracle that falls silent, a book that thins, funding that moves."""
+    if rng.random() < 0.5:
+        return
+    steps = len(path["hours"])
+    begin, asset = rng.randrange(steps), rng.choice(list(MARKETS))
+    end = min(steps, begin + rng.randint(1, steps // 2))
+    silent = range(begin + 1, end)
+    path["spot"] = {c: list(line) for c, line in path["price"].items()}
+    path["live"] = {a: [a != asset or t not in silent for t in range(steps)] for a in MARKETS}
+    lines = [path["oracle"][asset], *(path["price"][c] for c, a in TOKENS.items() if a == asset)]
+    for line in lines:
+        for t in silent:
+            line[t] = line[begin]
+    path["depth"] = {a: [1.0] * steps for a in MARKETS}
+    thin = rng.choice(list(MARKETS))
+    for t in range(rng.randrange(steps), steps):
+        path["depth"][thin][t] = rng.uniform(0.05, 1.0)
+    path["funding"] = [rng.choice([0.0, 1e-3, -2e-3, path["funding"]]) for _ in range(steps)]
 
 
 def random_settings(rng: random.Random, shape: str | None) -> dict[str, Any]:

@@ -185,8 +185,15 @@ def series_of(paths, rules, assets) -> Now:
         return jnp.array(np.array([p[kind] for p in paths], float).T)
 
     zero = jnp.zeros((count, width))
-    rate = jnp.array([p["funding"] for p in paths])
     token, log = rows("price", tokens), rows("log", assets)
+
+    def given(kind, names, missing):  # what some paths have and others do not, [T, F, p]
+        whole = [[p[kind][x] if kind in p else missing(p, x) for p in paths] for x in names]
+        return jnp.array(np.array(whole).transpose(2, 0, 1))
+
+    every = [p["funding"] if isinstance(p["funding"], list) else [p["funding"]] * count
+             for p in paths]  # fmt: skip
+    rate = jnp.array(np.array(every).T)[:, None, :]
     return Now(
         index=jnp.arange(count),
         time=jnp.array(hours),
@@ -196,10 +203,10 @@ def series_of(paths, rules, assets) -> Now:
         mark=rows("mark", markets),
         oracle=rows("oracle", markets),
         token=token,
-        spot=token,
+        spot=given("spot", tokens, lambda p, x: p["price"][x]),
         funding=jnp.broadcast_to(rate, (count, len(markets), width)),
-        depth=jnp.ones_like(log),
-        live=jnp.ones(log.shape, bool),
+        depth=given("depth", assets, lambda p, x: [1.0] * count),
+        live=given("live", assets, lambda p, x: [True] * count),
         supply=flat("supply"),
         borrow=flat("borrow"),
         draws=jnp.zeros((count, 0, width)),

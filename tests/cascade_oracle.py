@@ -44,7 +44,8 @@ def move_factors(world: World, t: int, hours: float) -> None:
         level = world.log[a] + world.x[a]
         away = abs(level - world.ema[a]) / world.settings["volatility"][name]
         depth = math.exp(-world.settings["depth_collapse"] * away)
-        world.depth[a] = max(world.settings["depth_floor"], depth)
+        thin = world.path["depth"][name][t] if "depth" in world.path else 1.0
+        world.depth[a] = thin * max(world.settings["depth_floor"], depth)
         world.ema[a] = level + (world.ema[a] - level) * kept
     if t == 0:
         world.prev_mark = list(world.mark)

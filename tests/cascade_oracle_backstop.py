@@ -33,8 +33,8 @@ def sell_inventory(world: World, hours: float, vault_start: list, held_start: li
     for m, order in enumerate(perps):
         flows[world.market_asset[m]] += order * world.mark[m]
     for c, order in enumerate(tokens):
-        flows[world.token_asset[c]] += order * world.px[c]
-    value = sum(h * px for h, px in zip(world.held, world.px, strict=True))
+        flows[world.token_asset[c]] += order * world.spot[c]
+    value = sum(h * px for h, px in zip(world.held, world.spot, strict=True))
     zeta = world.shares(flows)
     factors = world.execute(flows, zeta)
     moved, sold = False, 0.0
@@ -50,11 +50,11 @@ def sell_inventory(world: World, hours: float, vault_start: list, held_start: li
         a = world.token_asset[c]
         done = zeta[a] * order
         moved = moved or done != 0
-        sold -= done * world.px[c]
+        sold -= done * world.spot[c]
         world.held[c] += done
-        world.takeover_cash -= done * world.px[c] * factors[a]
+        world.takeover_cash -= done * world.spot[c] * factors[a]
         world.buyers_tokens[c] -= done
-        world.makers_cash += done * world.px[c] * factors[a]
+        world.makers_cash += done * world.spot[c] * factors[a]
     if moved:
         world.remark()
         world.events["sale"] += 1

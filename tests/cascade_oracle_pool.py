@@ -40,7 +40,8 @@ def borrow_total(world: World) -> float:
 
 def accrue(world: World, hours: float) -> None:
     """Funding and interest on what was held since the step before; every party by itself."""
-    rate, held = world.path["funding"] * hours, range(len(world.markets))
+    funding, held = world.path["funding"], range(len(world.markets))
+    rate = (funding[world.time] if isinstance(funding, list) else funding) * hours
     for a in world.accounts:
         a.cash -= sum(a.size[m] * rate * world.prev_oracle[m] for m in held if a.size[m])
     world.vault_cash -= sum(world.vault_size[m] * rate * world.prev_oracle[m] for m in held)

@@ -106,6 +106,7 @@ class World:
         self.impact = [Impact(settings["impact"][a], settings["reach"]) for a in self.assets]
         self.transient, self.permanent, self.ema = ([0.0] * len(self.assets) for _ in range(3))
         self.depth = [1.0] * len(self.assets)
+        self.passed = [0.0] * len(self.assets)
         self.x = [0.0] * len(self.assets)
         self.overshoot = [0.0] * len(self.assets)
         self.prev_mark: list[float] = []
@@ -133,7 +134,10 @@ class World:
 
     def load(self, t: int) -> None:
         """Fundamental prices and logs of time index t."""
-        path = self.path
+        path, self.time = self.path, t
+        self.live = [path["live"][a][t] if "live" in path else True for a in self.assets]
+        spot = path.get("spot", path["price"])
+        self.fundamental_spot = [spot[c][t] for c in self.tokens]
         self.fundamental = [path["mark"][m][t] for m in self.markets]
         self.fundamental_oracle = [path["oracle"][m][t] for m in self.markets]
         self.fundamental_price = [path["price"][c][t] for c in self.tokens]
@@ -148,12 +152,17 @@ class World:
             self.x[a] = x
             self.overshoot[a] = max(self.overshoot[a], abs(x))
         full = [math.exp(x) for x in self.x]
-        part = [math.exp(through * x) for x in self.x]
+        for a, live in enumerate(self.live):  # a silent oracle keeps what it showed
+            self.passed[a] = through * self.x[a] if live else self.passed[a]
+        part = [math.exp(x) for x in self.passed]
+        sold = [math.exp(through * x) for x in self.x]
         asset = self.market_asset
         self.mark = [f * full[a] for f, a in zip(self.fundamental, asset, strict=True)]
         self.oracle = [o * part[a] for o, a in zip(self.fundamental_oracle, asset, strict=True)]
         price = zip(self.fundamental_price, self.token_asset, strict=True)
         self.px = [c * part[a] for c, a in price]
+        spot = zip(self.fundamental_spot, self.token_asset, strict=True)
+        self.spot = [c * sold[a] for c, a in spot]
 
     def effective(self, a: int, flow: float) -> float:
         """Flow at full depth that displaces as `flow` does at today's depth."""

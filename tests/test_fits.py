@@ -161,7 +161,8 @@ def test_regimes_and_a_single_one_is_rejected() -> None:
         assert all(abs(z(fit.volatility[s][a], volatility[s, a])) < 3 for a in (0, 1))
         rho, error = fit.correlation[s][0, 1], fit.correlation_error[s][0, 1]
         assert abs(rho - (0.4, 0.85)[s]) < 3 * error < abs(rho - (0.85, 0.4)[s])
-    single = stats.multivariate_normal.logpdf(returns, np.zeros(2), np.cov(returns.T)).sum()
+    scatter: Any = np.cov(returns.T)
+    single = stats.multivariate_normal.logpdf(returns, np.zeros(2), scatter).sum()
     assert fit.log_likelihood - single > 100
     plain = np.column_stack([gbm_path(9), gbm_path(10)])
     none = fit_regime(plain)  # nothing to tell apart: the two states are alike
