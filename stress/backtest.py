@@ -158,8 +158,8 @@ def scores(forecasts: Forecasts, side: str) -> dict[str, Any]:
     ]
     z, p_shortfall = np.median(statistics, axis=0)
     share = float(hits.mean())
-    if overlap == 1:
-        low, high = tests.coverage_interval(hits)
+    if overlap == 1 or not hits.any():
+        low, high = tests.coverage_interval(apart)
     else:
         error = tests.block_error(hits, 4 * overlap)
         low, high = max(share - 1.96 * error, 0.0), share + 1.96 * error

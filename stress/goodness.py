@@ -66,3 +66,17 @@ def tail_ratios(transform: Series) -> dict[float, tuple[float, float]]:
         error = np.sqrt(expected * (1 - expected) / len(transform)) / expected
         found[level] = (float(beyond.mean() / expected), float(error))
     return found
+
+
+def tail_quantiles(transform: Series) -> dict[float, tuple[float, float]]:
+    """Points of a quantile plot in the tails, on the scale of a standard normal.
+
+    Returns:
+      level -> (quantile of the normal, empirical quantile of the normal scores of the transforms);
+      equal where the fit is right, the second further out where the record's tail is heavier.
+    """
+    scores = stats.norm.ppf(np.clip(transform, 1e-16, 1 - 1e-16))
+    return {
+        level: (float(stats.norm.ppf(level)), float(np.quantile(scores, level)))
+        for level in TAIL_LEVELS
+    }

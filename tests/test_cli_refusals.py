@@ -43,7 +43,7 @@ CAMPAIGNS = [
     ("horizonn", 1, "horizonn", "unknown key"),
     (f"{PRICES}.volatility.HYPE", float("nan"), "volatility.HYPE", "nan"),
     (f"{PRICES}.volatility", {"BTC": 1.0}, "prices.volatility", "no value for HYPE"),
-    (f"{PRICES}.process", "heston", "prices.process", "'gbm' or 'student_t'"),
+    (f"{PRICES}.process", "heston", "prices.process", "'fhs' or 'replay'"),
     (f"{PRICES}.degrees_of_freedom", 2, "degrees_of_freedom", "greater than 2"),
     (
         f"{PRICES}.correlation",
@@ -216,3 +216,34 @@ def test_an_interrupt_is_no_fault(capsys, monkeypatch) -> None:
     with pytest.raises(SystemExit) as left:
         main()
     assert left.value.code == 130 and "Traceback" not in capsys.readouterr().err
+
+
+HOURS = [f"2024-01-01T{h:02d}:00:00Z,100,101,99,100,1" for h in range(24)]
+CANDLES = [
+    ([*HOURS[:5], *HOURS[6:]], "row 7, time", "a gap of 1 h"),
+    ([*HOURS[:5], *HOURS[4:]], "row 7, time", "a duplicate"),
+    ([*HOURS[:5], HOURS[5].replace(",100,1", ",0,1"), *HOURS[6:]], "row 7, open", "'0'"),
+    ([*HOURS[:5], HOURS[5].replace(",99,", ",-99,"), *HOURS[6:]], "row 7, low", "'-99'"),
+    ([*HOURS[:5], HOURS[5].replace("Z", "+02:00"), *HOURS[6:]], "row 7, time", "time zone"),
+    ([*HOURS[:5], "2024-01-01T05:00:00Z,100,150,99,140,1", *HOURS[6:]], "row 7, close", "a spike"),
+    ([*HOURS[:5], "2024-01-01T05:00:00Z,100,900,99,900,1", *HOURS[6:]], "row 7, close", "factor"),
+    (HOURS, "A", "24 hours"),
+]
+
+
+@pytest.mark.parametrize(("lines", "key", "words"), CANDLES)
+def test_bad_candles(refused, tmp_path, lines, key, words) -> None:
+    """`calibrate` names file and row; nothing is filled, nothing is written."""
+    text = "\n".join(["time,open,high,low,close,volume", *lines])
+    (tmp_path / "A_1h.csv").write_text(text + "\n")
+    error = refused("calibrate", "--candles", ".", "--out", "fit")
+    assert key in error and words in error
+
+
+def test_backtest_and_models(refused, tmp_path) -> None:
+    assert "no <COIN>_1h" in refused("backtest", "--candles", ".", "--out", "o")
+    (tmp_path / "A_1h.csv").write_text("\n".join(["time,open,high,low,close,volume", *HOURS]))
+    assert "hours or more" in refused("backtest", "--candles", ".", "--out", "o")
+    assert "'levy'" in refused("backtest", "--candles", ".", "--out", "o", "--models", "levy")
+    write(tmp_path)
+    assert "--candles DIR" in refused("run", "campaign.yaml", "--models", "fhs", "--out", "o")

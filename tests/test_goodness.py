@@ -37,5 +37,9 @@ def test_wrong_laws_are_rejected() -> None:
     assert goodness.ljung_box(clustered)[1] < 1e-10
     ratios = goodness.tail_ratios(heavy)
     assert ratios[0.001][0] - 4 * ratios[0.001][1] > 1
+    points = goodness.tail_quantiles(heavy)
+    assert points[0.001][1] < points[0.001][0] - 0.2
+    for exact, found in goodness.tail_quantiles(rng.random(100_000)).values():
+        assert abs(found - exact) < 0.15
     fair = goodness.tail_ratios(rng.random(100_000))
     assert all(abs(r - 1) < 4 * e for r, e in fair.values())
