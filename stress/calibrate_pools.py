@@ -1,6 +1,5 @@
 """Recorded lending pools: reading, pooling, and the moments a simulation must reproduce."""
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from stress.calibrate_prices import Series
 from stress.calibrate_utilization import Settings, Transitions, market_memory
-from stress.candle_rows import open_text, seconds_utc
+from stress.candle_rows import csv_rows, seconds_utc
 from stress.candles import Candles
 from stress.errors import InputError
 from stress.utilization import NORMALS_PER_STEP, pool_path
@@ -43,26 +42,15 @@ def read_pools(path: Path) -> dict[str, Reserve]:
     """
     rows: dict[str, list[tuple[float, float, float]]] = {}
     first_zone: str | None = None
-    with open_text(path) as stream:
-        reader = csv.reader(stream)
-        header = next(reader, [])
-        if tuple(header) != COLUMNS:
-            raise InputError(path, "row 1", ",".join(header) or "nothing", ",".join(COLUMNS))
-        for row, line in enumerate(reader, start=2):
-            if len(line) != len(COLUMNS):
-                raise InputError(
-                    path, f"row {row}", f"{len(line)} fields", f"{len(COLUMNS)} fields"
-                )
-            seconds, zone = seconds_utc(path, row, line[0])
-            first_zone = zone if first_zone is None else first_zone
-            if zone != first_zone:
-                raise InputError(path, f"row {row}, time", line[0], "the time zone of row 2")
-            pool = rows.setdefault(line[1], [])
-            if pool and seconds / 3600 <= pool[-1][0]:
-                raise InputError(
-                    path, f"row {row}, time", line[0], "later than the pool's last row"
-                )
-            pool.append((seconds / 3600, *_totals(path, row, line)))
+    for row, line in csv_rows(path, COLUMNS):
+        seconds, zone = seconds_utc(path, row, line[0])
+        first_zone = zone if first_zone is None else first_zone
+        if zone != first_zone:
+            raise InputError(path, f"row {row}, time", line[0], "the time zone of row 2")
+        pool = rows.setdefault(line[1], [])
+        if pool and seconds / 3600 <= pool[-1][0]:
+            raise InputError(path, f"row {row}, time", line[0], "later than the pool's last row")
+        pool.append((seconds / 3600, *_totals(path, row, line)))
     if not rows:
         raise InputError(path, "", "no rows", "at least one pool")
     return {name: Reserve(*np.array(pool).T) for name, pool in rows.items()}

@@ -51,21 +51,28 @@ def candle_rows(path: Path) -> Iterator[Row]:
     """
     if path.suffix == ".parquet":
         return _parquet(path)
-    return _answer(path) if path.suffix == ".json" else _csv(path)
+    if path.suffix == ".json":
+        return _answer(path)
+    return ((row, line[0], line[1:]) for row, line in csv_rows(path, COLUMNS))
 
 
-def _csv(path: Path) -> Iterator[Row]:
+def csv_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
+    """Rows of a CSV file with exactly these columns; the header is row 1.
+
+    Errors:
+      InputError where it cannot be read, has other columns or a row of another length.
+    """
     with open_text(path) as stream:
         reader = csv.reader(stream)
         header = next(reader, [])
-        if tuple(header) != COLUMNS:
-            raise InputError(path, "row 1", ",".join(header) or "nothing", ",".join(COLUMNS))
+        if tuple(header) != columns:
+            raise InputError(path, "row 1", ",".join(header) or "nothing", ",".join(columns))
         for row, line in enumerate(reader, start=2):
-            if len(line) != len(COLUMNS):
+            if len(line) != len(columns):
                 raise InputError(
-                    path, f"row {row}", f"{len(line)} fields", f"{len(COLUMNS)} fields"
+                    path, f"row {row}", f"{len(line)} fields", f"{len(columns)} fields"
                 )
-            yield row, line[0], line[1:]
+            yield row, line
 
 
 def _parquet(path: Path) -> Iterator[Row]:
