@@ -68,3 +68,16 @@ def test_beyond_the_horizon() -> None:
     assert (crash(GRID, -0.4, 24.0, 0.0, 0.5, 0.0) == 0).all()
     cut = crash(GRID, -0.4, 20.0, 8.0, 0.5, 0.0)
     assert cut[-1] == pytest.approx(np.log(0.6) / 2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "halfway"), [("linear", 0.5), ("early", 0.75), ("late", 0.25), ("smooth", 0.5)]
+)
+def test_shapes_end_at_the_same_low(shape: str, halfway: float) -> None:
+    path = crash(GRID, -0.4, 2.0, 8.0, 0.5, 4.0, shape)
+    depth = np.log(0.6)
+    assert (path[:3] == 0).all() and path[10] == pytest.approx(depth)
+    assert path[6] == pytest.approx(halfway * depth)
+    assert (np.diff(path[:11]) <= 0).all() and path[-1] == pytest.approx(depth / 2)
+    quarter = {"linear": 0.25, "early": 0.4375, "late": 0.0625, "smooth": 0.15625}[shape]
+    assert path[4] == pytest.approx(quarter * depth)
