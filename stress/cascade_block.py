@@ -26,6 +26,7 @@ from stress.cascade_state import Group, Now, Setting
 from stress.config import Campaign
 from stress.engine import FrozenBook
 from stress.errors import InputError
+from stress.factors import Factors
 from stress.market import PathView, Sample, Scenario, path_key
 from stress.quotes import Today, seen_prices
 from stress.utilization import NORMALS_PER_STEP
@@ -114,9 +115,7 @@ def world_of(
 ) -> Now:
     """The world outside of a block, leaves `[T, F, P]`; `market` is float64."""
     factors = model.factors
-    quotes = jax.vmap(partial(seen_prices, today, factors), out_axes=-1)(
-        sample.logs, sample.factors
-    )  # leaves [F, T, P]
+    quotes, rate = _quotes(setting.venue, today, factors, sample)
     logs = jnp.transpose(sample.logs, (1, 2, 0))
     times, _, paths = logs.shape
 
@@ -126,10 +125,6 @@ def world_of(
     def level(x):  # [P, T, Q] -> [T, P], the first quote token
         return x[:, :, 0].T
 
-    def first(x):  # [F, T, P] -> [T, F, P]
-        return jnp.swapaxes(x, 0, 1)
-
-    rate = first(funding_rate(setting.venue.funding, quotes.premium))
     live = factors.shown == jnp.arange(times)[:, None]
     supply = level(sample.supply) - level(sample.queued) * today.supplied[0]
     borrow = level(sample.borrow)
@@ -154,9 +149,9 @@ def world_of(
         next_hours=ends,
         log=logs,
         mark=lead(market.mark),
-        oracle=first(quotes.oracle),
+        oracle=quotes.oracle,
         token=lead(market.collateral_price),
-        spot=first(quotes.spot),
+        spot=quotes.spot,
         funding=jnp.concatenate([jnp.zeros_like(rate[:1]), rate[:-1]]),
         depth=jnp.transpose(sample.factors.depth, (1, 2, 0)),
         live=jnp.broadcast_to(live[:, :, None], logs.shape),
@@ -167,6 +162,14 @@ def world_of(
         supply_growth=of_coming(market.supply_growth),
         free=lead(market.free_liquidity)[:, 0],
     )
+
+
+@jax.jit
+def _quotes(venue: Venue, today: Today, factors: Factors, sample: Sample):
+    """Quotes, leaves `[T, F, P]`, and funding rates per hour of their premiums `[T, M, P]`."""
+    found = jax.vmap(partial(seen_prices, today, factors), out_axes=-1)(sample.logs, sample.factors)
+    found = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), found)  # from [F, T, P]
+    return found, funding_rate(venue.funding, found.premium)
 
 
 @partial(jax.jit, static_argnames=("tile",))
