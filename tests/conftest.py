@@ -1,6 +1,7 @@
 """Strict numerics for every test, and the shared data where it is present."""
 
 # ruff: noqa: E402
+import gc
 from pathlib import Path
 
 from stress.environment import prepare_environment
@@ -16,6 +17,19 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
+
+MOST_MAPS = 25_000  # memory maps of the process; Linux allows 65,530, a compiled program takes some
+MAPS = Path("/proc/self/maps")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_programs():
+    """Drops compiled programs before their memory maps run out, which crashes the compiler."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
+
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
