@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from stress.calibrate_prices import student_t_fit
+from stress.fit_blocks import mean_blocks
 from stress.fit_garch import fit_garch
 from stress.processes import PROCESSES
 from stress.scenarios import bootstrap, fhs, garch, gbm, student_t
@@ -25,7 +26,6 @@ from stress.scenarios.gaussian import HOURS_PER_YEAR
 Values = NDArray[np.float64]
 MODELS = ("gbm", "student_t", "garch", "fhs", "bootstrap")
 REFIT = 90 * 24  # hours between fits of degrees of freedom and GARCH parameters
-BLOCK = 72.0  # hours, mean block of the bootstrap
 LEAST_NU = 2.05  # degrees of freedom below have no variance worth the name
 
 
@@ -35,6 +35,7 @@ class Fitted:
 
     at: int  # rows that were known
     nu: float
+    block: float  # hours, mean block of the bootstrap
     garch: dict[str, Values]  # omega, alpha, gamma, beta, each [A]
     residual_nu: float
     residual_factor: Values  # [A, A]
@@ -81,6 +82,7 @@ class Forecaster:
         return Fitted(
             at=at,
             nu=max(student_t_fit(past)[0].value, LEAST_NU),
+            block=max(mean_blocks(past)),
             garch=figures,
             residual_nu=max(nu.value, LEAST_NU),
             residual_factor=np.asarray(np.linalg.cholesky(scatter / np.outer(scale, scale)), float),
@@ -104,7 +106,7 @@ class Forecaster:
         """The shipped process with what is known at the origin (rows before it)."""
         past = self.returns[origin - self.window : origin]
         if model == "bootstrap":
-            return bootstrap.build(past, BLOCK)
+            return bootstrap.build(past, self.fitted(origin).block)
         zero = np.zeros(past.shape[1])
         if model == "garch":
             fit = self.fitted(origin)

@@ -34,7 +34,13 @@ def price_process(
       InputError naming the scenario's or the calibration's file and key.
     """
     figures = price_figures(spec.prices, assets, place, f"{key}prices")
-    return BUILDERS[spec.prices.process](figures, grid)
+    try:
+        return BUILDERS[spec.prices.process](figures, grid)
+    except InputError:
+        raise
+    except ValueError as error:
+        allowed = f"figures that the process {spec.prices.process} can have"
+        raise InputError(place, f"{key}prices", str(error), allowed) from None
 
 
 def _gbm(figures: PriceFigures, grid: np.ndarray) -> gbm.Gbm:

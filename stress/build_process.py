@@ -27,9 +27,8 @@ def build_t_copula(figures: PriceFigures, grid: np.ndarray) -> t_copula.TCopula:
     copula = figures.prices.degrees_of_freedom
     if copula is None:
         copula = figures.number("t_copula.common", "degrees_of_freedom", None, "")
-    return t_copula.build(
-        figures.volatility(), figures.drift(), figures.factor(), copula, marginals
-    )
+    factor = figures.factor("t_copula.common")
+    return t_copula.build(figures.volatility(), figures.drift(), factor, copula, marginals)
 
 
 def build_merton(figures: PriceFigures, grid: np.ndarray) -> merton.Merton:
@@ -49,12 +48,9 @@ def build_kou(figures: PriceFigures, grid: np.ndarray) -> kou.Kou:
         _of_jumps(figures, "kou", n) for n in ("up_probability", "mean_up", "mean_down")
     )
     volatility, longest = _diffusive(figures, "kou"), float(np.diff(grid).max())
-    try:
-        return kou.build(
-            volatility, figures.drift(), figures.factor(), common, own, up, rise, fall, longest
-        )
-    except ValueError as error:
-        raise _nonsense(figures, "jumps", error) from None
+    return kou.build(
+        volatility, figures.drift(), figures.factor(), common, own, up, rise, fall, longest
+    )
 
 
 def build_hawkes(figures: PriceFigures, grid: np.ndarray) -> hawkes.Hawkes:
@@ -67,20 +63,10 @@ def build_hawkes(figures: PriceFigures, grid: np.ndarray) -> hawkes.Hawkes:
     mean, deviation = (_of_jumps(figures, "hawkes", name) for name in SIZES)
     volatility = _diffusive(figures, "hawkes")
     initial = baseline * excitation / max(decay - excitation, 1e-12)  # its stationary mean
-    try:
-        return hawkes.build(
-            volatility,
-            figures.drift(),
-            figures.factor(),
-            baseline,
-            excitation,
-            decay,
-            initial,
-            mean,
-            deviation,
-        )
-    except ValueError as error:
-        raise _nonsense(figures, "jumps", error) from None
+    return hawkes.build(
+        volatility, figures.drift(), figures.factor(), baseline, excitation, decay, initial, mean,
+        deviation,
+    )  # fmt: skip
 
 
 def build_garch(figures: PriceFigures, grid: np.ndarray) -> garch.Garch:
@@ -94,7 +80,7 @@ def build_garch(figures: PriceFigures, grid: np.ndarray) -> garch.Garch:
     if degrees is None:
         degrees = figures.number("garch.common", "degrees_of_freedom", None, "")
     return garch.build(
-        factor=figures.factor(), degrees_of_freedom=degrees, variance=variance,
+        factor=figures.factor("garch.common"), degrees_of_freedom=degrees, variance=variance,
         drift=figures.drift(), **parameters,
     )  # fmt: skip
 
@@ -111,11 +97,7 @@ def build_regime(figures: PriceFigures, grid: np.ndarray) -> regime.Regime:
     if figures.prices.regime in ("calm", "stressed"):
         start = np.array([1.0, 0.0] if figures.prices.regime == "calm" else [0.0, 1.0])
     volatility = [
-        figures.vector_of(
-            {a: fitted.number(f"{section}.{s}.volatility.{a}") for a in figures.assets},
-            "volatility",
-        )
-        for s in STATES
+        [fitted.number(f"{section}.{s}.volatility.{a}") for a in figures.assets] for s in STATES
     ]
     factor = [
         correlation_factor(
@@ -123,7 +105,6 @@ def build_regime(figures: PriceFigures, grid: np.ndarray) -> regime.Regime:
         )
         for s in STATES
     ]
-    zero = np.zeros(len(figures.assets))
     jumps = figures.prices.jumps
     mean, deviation = (
         figures.vector_of(getattr(jumps, n) or dict.fromkeys(figures.assets, 0.0), f"jumps.{n}")
@@ -131,7 +112,7 @@ def build_regime(figures: PriceFigures, grid: np.ndarray) -> regime.Regime:
     )
     intensity = jumps.common_intensity or 0.0
     return regime.build(
-        volatility=np.array(volatility), factor=np.stack(factor), drift=figures.drift() + zero,
+        volatility=np.array(volatility), factor=np.stack(factor), drift=figures.drift(),
         leave=leave, start=start,
         jump_intensity=np.array([0.0, intensity]), jump_mean=mean, jump_deviation=deviation,
         depth=np.array([1.0, figures.prices.stress_depth]),
@@ -231,7 +212,3 @@ def _garch_figures(figures: PriceFigures) -> tuple[dict[str, np.ndarray], np.nda
 def _hours(grid: np.ndarray) -> int:
     """Hours of the clock that a row of normals feeds."""
     return max(1, int(np.ceil(grid[-1] / (len(grid) - 1) - 1e-9)))
-
-
-def _nonsense(figures: PriceFigures, where: str, error: ValueError) -> InputError:
-    return InputError(figures.place, f"{figures.key}.{where}", str(error), "figures that fit")

@@ -38,7 +38,8 @@ def calibrate(
       candles: folder with hourly candles of the assets (`stress.candles`).
       utilization: recorded pools aave_v1 and aave_v2 (`stress.calibrate_pools.read_pools`); None
         fits prices alone.
-      out: folder, created if absent; nothing is written unless every fit succeeds.
+      out: folder, created if absent, or FILE.yaml for the scenario with the rest beside it as
+        FILE_prices.yaml and so on; nothing is written unless every fit succeeds.
       assets: what to fit; None for all that the folder holds, BTC first where it is there.
       as_of: date of the calibration; None for today.
 
@@ -60,7 +61,9 @@ def calibrate(
         raise InputError(candles, "", str(error), "returns that the models can be fitted to") from (
             error
         )
-    files = {"prices": price_figures, "scenario": _scenario(series, date)}
+    place = _places(out)
+    scenario = _scenario(series, date, place["prices"].name)
+    files = {"prices": price_figures, "scenario": scenario}
     said = fit_table(price_figures["fit_tests"])
     if utilization is not None:
         if missing := set(ASSETS) - set(names):
@@ -71,10 +74,18 @@ def calibrate(
         files["utilization"] = calibrate_utilization(pools, driver, date)
         files["events"] = calibrate_events(series, pools, date)
         said += "\n\n" + moments_table(files["utilization"]["comparison"])
-    out.mkdir(parents=True, exist_ok=True)
+    place["scenario"].parent.mkdir(parents=True, exist_ok=True)
     for name, figures in files.items():
-        write_yaml(out / f"{name}.yaml", figures)
+        write_yaml(place[name], figures)
     return said
+
+
+def _places(out: Path) -> dict[str, Path]:
+    """Where each file goes."""
+    names = ("prices", "utilization", "events")
+    if out.suffix == ".yaml":
+        return {n: out.with_name(f"{out.stem}_{n}.yaml") for n in names} | {"scenario": out}
+    return {n: out / f"{n}.yaml" for n in (*names, "scenario")}
 
 
 def _ordered(series: list[Candles]) -> list[Candles]:
@@ -83,14 +94,14 @@ def _ordered(series: list[Candles]) -> list[Candles]:
     return sorted(series, key=lambda c: (place.get(c.asset, len(place)), c.asset))
 
 
-def _scenario(series: list[Candles], date: str) -> dict[str, Any]:
+def _scenario(series: list[Candles], date: str, prices: str) -> dict[str, Any]:
     """A scenario that uses the calibration beside it."""
     spans = (f"{c.asset} from {moment_text(int(c.hour[0]))}" for c in series)
     last = moment_text(int(max(c.hour[-1] for c in series)))
     return {
         "description": "Hourly moves as fitted: multivariate Student-t at typical volatility.",
-        "origin": f"fitted {date} to hourly candles to {last}: {', '.join(spans)} (prices.yaml)",
-        "prices": {"process": "student_t", "calibration": "prices.yaml", "regime": "typical"},
+        "origin": f"fitted {date} to hourly candles to {last}: {', '.join(spans)} ({prices})",
+        "prices": {"process": "student_t", "calibration": prices, "regime": "typical"},
         "utilization": {"process": "constant"},
     }
 

@@ -12,6 +12,7 @@ from stress.calibrate_price_figures import returns_on_one_clock
 from stress.calibrate_prices import Series
 from stress.calibrate_record import Estimate, figure, matrix, rounded, window
 from stress.candles import Candles
+from stress.fit_blocks import mean_blocks
 from stress.fit_garch import GarchFit, fit_garch
 from stress.fit_regime import fit_regime
 
@@ -234,10 +235,8 @@ def _regime(record: Record) -> dict[str, Any]:
 
 
 def _bootstrap(record: Record) -> dict[str, Any]:
-    from arch.bootstrap import optimal_block_length
-
     found = {
-        name: optimal_block_length(np.abs(r)).iloc[0].to_dict()
+        name: {k: mean_blocks(r[:, None], k)[0] for k in ("stationary", "circular")}
         for name, (_, r) in record.own.items()
     }
     longest = max(v["stationary"] for v in found.values())

@@ -92,7 +92,7 @@ def calibrate(
     candles: Annotated[
         Path, typer.Option(help="folder of <COIN>_1h.csv.gz, .csv, .parquet or .json")
     ],
-    out: Annotated[Path, typer.Option(help="folder for prices.yaml, scenario.yaml, ...")],
+    out: Annotated[Path, typer.Option(help="folder, or FILE.yaml for the scenario")],
     utilization: Annotated[
         Path | None, typer.Option(help="csv.gz of lending pools; without it prices alone")
     ] = None,

@@ -90,7 +90,10 @@ class FundingSpike(Pulse):
 
 
 class OracleLag(Part):
-    """The oracle shows prices of some time ago."""
+    """The oracle shows prices of some time ago.
+
+    With feedback, what it passes on of displaced marks stands still meanwhile.
+    """
 
     asset: Assets = "all"
     lag: SomeHours

@@ -80,14 +80,20 @@ class PriceFigures:
             raise InputError(self.place, at, "nothing", "a number, or a calibration")
         return self.fitted.number(f"{section}.{name}")
 
-    def factor(self) -> np.ndarray:
-        """Lower Cholesky factor of the correlation, `[A, A]`."""
-        return correlation_factor(self.correlation(), self.place, f"{self.key}.correlation")
+    def factor(self, section: str | None = None) -> np.ndarray:
+        """Lower Cholesky factor of the correlation, `[A, A]`; arguments as `correlation`."""
+        return correlation_factor(self.correlation(section), self.place, f"{self.key}.correlation")
 
-    def correlation(self) -> np.ndarray:
-        """Correlation matrix of the assets, `[A, A]`."""
+    def correlation(self, section: str | None = None) -> np.ndarray:
+        """Correlation matrix of the assets, `[A, A]`.
+
+        Given by the scenario; else fitted with the process where `section` of the calibration
+        holds one (a copula's, that of residuals), else that of returns in the regime.
+        """
         prices, place, key = self.prices, self.place, f"{self.key}.correlation"
         given = prices.correlation
+        if given is None and self.fitted and section:
+            return self._towards(self.fitted_correlation(section, "correlation"))
         if given is None and self.fitted:
             regime = {"typical": "full", "overall": "full"}.get(prices.regime, prices.regime)
             return self._towards(self.fitted_correlation("correlation.common", regime))

@@ -55,6 +55,8 @@ def test_a_forecast_does_not_know_what_comes(model: str) -> None:
         leaves.append([np.asarray(x) for x in jax.tree.leaves(process)])
         law = Forecaster(series, WINDOW).one_hour(model, np.arange(WINDOW, origin + 1))
         leaves[-1].append(law.scale[-1:])
+        last = len(law.scale) - 1
+        leaves[-1].append(np.asarray([law.law(last).ppf(p) for p in (0.01, 0.5)]))
     for a, b in zip(leaves[0], leaves[1], strict=True):
         np.testing.assert_array_equal(a, b)
     assert any(not np.array_equal(a, b) for a, b in zip(leaves[0], leaves[2], strict=True))

@@ -150,7 +150,22 @@ def test_filtered_simulation_uses_the_fitted_filter(tmp_path) -> None:
     assert float(fhs.alpha[0]) == value("garch", "BTC", "alpha")
 
 
+def test_correlation_is_the_one_fitted_with_the_process(tmp_path) -> None:
+    """A copula's of ranks, that of GARCH residuals; the scenario's own goes before both."""
+    for name in ("t_copula", "garch"):
+        block = FITTED[name]["common"]
+        i, j = (block["assets"].index(a) for a in ("BTC", "HYPE"))
+        factor = np.asarray(built(tmp_path, {"process": name, **CALIBRATED}).factor)
+        assert (factor @ factor.T)[0, 1] == pytest.approx(block["correlation"]["value"][i][j])
+        given = np.asarray(
+            built(tmp_path, {"process": name, **CALIBRATED, "correlation": 0.1}).factor
+        )
+        assert (given @ given.T)[0, 1] == pytest.approx(0.1)
+
+
 REFUSED = [
+    ({"process": "bootstrap", "candles": ".", "from": "2024-01-10", "block": "30m"}, "a block of"),
+    ({"process": "garch", **CALIBRATED, "garch": {"gamma": {"BTC": -0.5, "HYPE": 0}}}, "news"),
     ({"process": "bootstrap"}, "candles"),
     ({"process": "replay", "candles": "."}, "from"),
     ({"process": "bootstrap", "candles": "nowhere", "block": 5}, "no such folder"),
@@ -166,6 +181,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("prices", "words"), REFUSED)
 def test_what_does_not_fit_is_refused(tmp_path, prices, words) -> None:
+    candles(tmp_path)
     with pytest.raises(InputError) as caught:
         built(tmp_path, prices)
     assert words in str(caught.value) and "campaign.yaml" in str(caught.value)

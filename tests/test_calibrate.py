@@ -1,6 +1,7 @@
 """Candle checks, estimators on made-up data, and the shipped figures against the shared data."""
 
 import datetime
+import functools
 import gzip
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from ruamel.yaml import YAML
 from stress import calibrate_pools as pools
 from stress import calibrate_prices as prices
 from stress.calibrate import calibrate
+from stress.calibrate_events import EVENTS as EVENT_TURNS
 from stress.calibrate_jumps import fit_tail
 from stress.calibrate_price_figures import returns_on_one_clock
 from stress.calibrate_record import Estimate
@@ -171,6 +173,44 @@ def test_scenario_files_tell_the_figures_of_their_events(shared):
     np.testing.assert_allclose(event["level"]["BTC"], exact, atol=1e-5)
     late = [place[start + h + 1] / place[start + 1] - 1 for h in event["hours"]]
     assert np.abs(np.array(late) - exact).max() > 0.01
+
+
+recorded_candles = functools.cache(read_candles)
+
+
+def best_turns(paths: np.ndarray, count: int) -> list[int]:
+    """Points that cut paths [n + 1, A] into straight pieces with the least squared error."""
+    last = len(paths) - 1
+
+    def cost(i, j):
+        share = np.linspace(0, 1, j - i + 1)[:, None]
+        return float(((paths[i : j + 1] - paths[i] - share * (paths[j] - paths[i])) ** 2).sum())
+
+    costs = {(i, j): cost(i, j) for i in range(last) for j in range(i + 1, last + 1)}
+    best = {0: (0.0, [0])}
+    for _ in range(count):
+        following: dict[int, tuple[float, list[int]]] = {}
+        for i, (value, turns) in best.items():
+            for j in range(i + 1, last + 1):
+                found = value + costs[i, j]
+                if j not in following or found < following[j][0]:
+                    following[j] = (found, [*turns, j])
+        best = following
+    return best[last][1][1:]
+
+
+@pytest.mark.parametrize("name", list(EVENT_TURNS))
+def test_turning_points_are_the_best_ones(shared, name):
+    """Of all choices of as many; assets that traded."""
+    start, turns = EVENT_TURNS[name]
+    hour = int(np.datetime64(start, "h").astype(int))
+    columns = []
+    for asset in ("BTC", "ETH", "SOL", "HYPE"):
+        candles = recorded_candles(shared / f"data/prices/{asset}_1h.csv.gz")
+        if candles.hour[0] <= hour:
+            first = hour - int(candles.hour[0])
+            columns.append(np.log(candles.close[first : first + turns[-1] + 1]))
+    assert best_turns(np.array(columns).T, len(turns)) == list(turns)
 
 
 def test_unusable_files_are_refused(tmp_path):
@@ -427,6 +467,24 @@ def _close(a, b):
     if isinstance(a, list):
         return len(a) == len(b) and all(map(_close, a, b))
     return a == pytest.approx(b, rel=2e-3, abs=1e-6) if isinstance(a, float) else a == b
+
+
+def test_a_scenario_file_with_its_calibration_beside_it(tmp_path, monkeypatch):
+    """`--out FILE.yaml`: the scenario there, its figures beside it; a folder holds them by name."""
+    rng = np.random.default_rng(3)
+    closes(tmp_path / "AAA_1h.csv", 100 * np.exp(np.cumsum(0.005 * rng.standard_normal(2300))))
+    for name in ("calibrate_prices", "calibrate_processes"):
+        table = {"fit_tests": {}} if name == "calibrate_processes" else {"volatility": {}}
+        monkeypatch.setattr(f"stress.calibrate.{name}", lambda *_, t=table: t)
+    calibrate(tmp_path, None, tmp_path / "fit" / "mine.yaml")
+    calibrate(tmp_path, None, tmp_path / "folder")
+    written = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.yaml")}
+    assert written == {
+        "fit/mine.yaml", "fit/mine_prices.yaml", "folder/scenario.yaml", "folder/prices.yaml",
+    }  # fmt: skip
+    for name, figures in (("fit/mine", "mine_prices.yaml"), ("folder/scenario", "prices.yaml")):
+        made = YAML(typ="safe").load((tmp_path / f"{name}.yaml").read_text())
+        assert made["prices"]["calibration"] == figures
 
 
 @pytest.mark.slow

@@ -28,6 +28,16 @@ def test_percentage_points_of_anderson_darling(statistic: float, p: float) -> No
     assert 1 - goodness._anderson_limit(statistic) == pytest.approx(p, abs=5e-4)
 
 
+def test_ljung_box_is_that_of_statsmodels() -> None:
+    from statsmodels.stats.diagnostic import acorr_ljungbox
+
+    series = np.random.default_rng(2).standard_normal(500).cumsum() % 3
+    exact = acorr_ljungbox(series, lags=[7])
+    found = goodness.ljung_box(series, 7)
+    assert found[0] == pytest.approx(exact["lb_stat"].iloc[0], rel=1e-10)
+    assert found[1] == pytest.approx(exact["lb_pvalue"].iloc[0], rel=1e-8)
+
+
 def test_wrong_laws_are_rejected() -> None:
     rng = np.random.default_rng(1)
     heavy = stats.norm.cdf(rng.standard_t(4, 3000) / np.sqrt(2))

@@ -204,6 +204,28 @@ def counts(model, paths: int, steps: int, hours: float = 1.0, seed: int = 0) -> 
     return np.asarray(run(jax.random.split(jax.random.key(seed), paths)))
 
 
+def test_times_of_events_meet_the_compensator() -> None:
+    """Over six decades of baseline, decay and excitation; one iteration does not."""
+    rng, most = np.random.default_rng(8), {}
+    for few in (1, hawkes.NEWTON):
+        worst = 0.0
+        for _ in range(40):
+            baseline, decay = 10 ** rng.uniform(-6, 0), 10 ** rng.uniform(-2, 1.5)
+            excess, wait = 10 ** rng.uniform(-6, 2), rng.exponential(size=50)
+            model = hawkes_model(baseline=baseline, excitation=decay / 2, decay=decay)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(hawkes, "NEWTON", few)
+                time = np.asarray(
+                    jax.vmap(lambda w, m=model, e=excess: hawkes._time(m, jnp.asarray(e), w))(
+                        jnp.asarray(wait)
+                    )
+                )
+            met = baseline * time - excess / decay * np.expm1(-decay * time)
+            worst = max(worst, float(np.abs(met / wait - 1).max()))
+        most[few] = worst
+    assert most[hawkes.NEWTON] < 1e-14 < 1e-3 < most[1]
+
+
 @pytest.mark.parametrize(("ratio", "name"), [(0.8, "n=.8"), (0.9, "n=.9")])
 def test_offspring_of_one_event_are_borel(shared: Path, ratio: float, name: str) -> None:
     """One event now, none from outside: the size of its family."""

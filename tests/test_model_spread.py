@@ -39,7 +39,7 @@ def test_sampling_error_is_taken_out_of_the_spread() -> None:
     ])  # fmt: skip
     assert np.median(alike[:, 3]) < 0.5 and (alike[:, 4] == 1).all()
     square = apart[:, 3] ** 2
-    assert abs(square.mean() - 9) < 4 * square.std() / np.sqrt(rounds) + 0.05
+    assert abs(square.mean() - 9) < 4 * square.std() / np.sqrt(rounds)
 
 
 def test_table_names_the_extreme_models() -> None:

@@ -5,7 +5,7 @@ from jaxtyping import Array, Float
 
 
 def rows(normals: Float[Array, "T n"], hours_per_step: int) -> Float[Array, "H m"]:
-    """Normals of a step as rows of the hours it feeds, `H = T hours_per_step`."""
+    """Normals of steps as rows of hours: `[T, n]` to `[T h, n / h]` with h hours a step."""
     return normals.reshape(normals.shape[0] * hours_per_step, -1)
 
 
@@ -30,7 +30,6 @@ def on_grid(
     level = jnp.concatenate([jnp.zeros((1, hourly.shape[1])), jnp.cumsum(hourly, axis=0)])
     place = jnp.minimum(times, float(hourly.shape[0]))
     below = jnp.minimum(place.astype(jnp.int32), hourly.shape[0] - 1)
-    # A time that rounding left a hair off an hour still takes that hour's level, to 1e-12.
     share = (place - below)[:, None]
     at = level[below] * (1 - share) + level[below + 1] * share
     return jnp.diff(at, axis=0)

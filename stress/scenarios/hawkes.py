@@ -11,7 +11,7 @@ from stress.scenarios.gaussian import HOURS_PER_YEAR
 from stress.scenarios.jumps import checked, exponential, trend
 
 SLOTS = 24  # events of a step; one more waits for the next step
-NEWTON = 12  # iterations for an event's time; the rest is below 1e-12 hours
+NEWTON = 12  # iterations for an event's time; meets the compensator to 1e-15 (a test)
 UNSTABLE = 1.0  # branching ratio at which one event has infinitely many descendants
 
 

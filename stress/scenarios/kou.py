@@ -142,6 +142,9 @@ def double_exponential(score, up, mean_up, mean_down):
       up: probability of a rise, in [0, 1].
       mean_up: mean rise.
       mean_down: mean fall, positive.
+
+    Returns:
+      Log size, 1; relative error of its tail probability below 1e-7 at scores to +-8 (tests).
     """
     below, above = log_ndtr(score), log_ndtr(-score)
     tiny = jnp.finfo(jnp.float64).tiny

@@ -143,6 +143,6 @@ def log_returns(
 def depth(
     model: Regime, normals: Float[Array, "T n"], step_hours: Float[Array, "*t"] | float
 ) -> Float[Array, "T A"]:
-    """Depth multiplier after each step, that of its state; arguments as `log_returns`."""
+    """Depth multiplier after each step, 1, that of its state; arguments as `log_returns`."""
     state = states(model, normals, step_hours).astype(jnp.int32)
     return jnp.broadcast_to(model.depth_of[state][:, None], (state.shape[0], model.drift.shape[0]))

@@ -39,5 +39,11 @@ def log_returns(
       model: the path.
       normals: `[T, 0]`, for the number of steps.
       step_hours: length of every step, or of each.
+
+    Returns:
+      1.
+
+    Errors:
+      Raises nothing.
     """
     return clock.on_grid(model.table, step_hours, normals.shape[0])
