@@ -10,6 +10,7 @@ threshold over the whole path, as if the account had not been touched. Interest 
 positions stops at its first liquidation, where it is settled.
 """
 
+import functools
 from dataclasses import dataclass
 
 import jax
@@ -24,8 +25,11 @@ from models.portfolio import (
     liquidation_credit,
     margin_ratio,
     requirements,
+    trigger,
 )
 from models.venue import Venue
+
+LOG_RANGE = 20.0  # of the log margin ratio over its trigger; beyond it nothing is told apart
 
 
 @jax.tree_util.register_dataclass
@@ -107,6 +111,44 @@ def step(
         first=jnp.minimum(passage.first, here),
         worst=tuple(map(jnp.maximum, passage.worst, distances)),
     )
+
+
+def distance(
+    venue: Venue, account: Account, passage: Passage, market: Market, index: Scalar
+) -> tuple[Scalar, Scalar]:
+    """How far an account is from its trigger at one time of the grid.
+
+    Args:
+      venue: the rule book.
+      account: one account.
+      passage: its state after the previous time, as `step` takes it.
+      market: prices and rates at this time.
+      index: place of this time on the grid.
+
+    Returns:
+      (`models.portfolio.excess` in quote units, log of the margin ratio over its trigger): both are
+      positive where `step` finds the account liquidatable, but for credit the reserve cannot fund,
+      which shows in the logarithm alone. The logarithm lies within +-LOG_RANGE.
+
+    Errors:
+      Raises nothing; NaN in gives NaN out.
+    """
+    accrued = _accrued(market, passage, jnp.isinf(passage.first))
+    state = margin_state(venue, account, market, accrued)
+    loans, unfunded = _loans(venue, account, market, state, passage, index)
+    needs = requirements(venue, account, market, state, loans)
+    limit = trigger(venue, account)
+    least = jnp.asarray(1e-6, limit.dtype)  # a millionth of a quote unit: below it nothing is owed
+    logs = [
+        jnp.where(
+            r.required > least,
+            jnp.log(jnp.maximum(r.required, least) / jnp.maximum(limit * r.available, least)),
+            -LOG_RANGE,
+        )
+        for r in needs
+    ]
+    ratio = jnp.clip(functools.reduce(jnp.maximum, logs), -LOG_RANGE, LOG_RANGE)
+    return excess(venue, account, needs), jnp.where(unfunded, jnp.maximum(ratio, least), ratio)
 
 
 def reached(account: Account, passage: Passage) -> tuple[Scalar, Scalar]:

@@ -66,8 +66,7 @@ def reduce_tile(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"
     """
     first = owned(book, rows.first, "min")
     index = jnp.where(jnp.isinf(first), times, first).astype(jnp.int32)
-    gone = ~jnp.isinf(rows.first)
-    lost = jnp.where(gone, jnp.maximum(-rows.settlement.equity, 0), 0)
+    _, lost = _gone(rows)
     counted = jnp.broadcast_to(valid[:, None], first.shape)
 
     def per_account(flags):
@@ -88,22 +87,75 @@ def reduce_tile(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"
         group_square=jnp.sum(by_group**2, axis=0).T,
     )
 
-    def total(values):
-        return jnp.sum(values.astype(jnp.float64), axis=1)
-
     def by_account(values):
         wide = jnp.where(valid[:, None], values, 0).astype(jnp.float64)
         return jnp.sum(owned(book, wide, "add"), axis=0)
 
     accounts = AccountMoney(bad_debt=by_account(lost), equity_loss=by_account(rows.loss))
-    money = PathMoney(
-        liquidated_accounts=jnp.sum(index < times, axis=1).astype(jnp.float64),
+    return (counts, accounts), _money(book, rows)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Courses:
+    """Totals over the book up to each time on each path: what only grows, float64."""
+
+    liquidated_accounts: Float[Array, "p T"]
+    liquidated_notional: Float[Array, "p T"]
+    liquidated_debt: Float[Array, "p T"]
+    bad_debt: Float[Array, "p T"]
+
+
+def money_of_tile(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"]):
+    """Totals of one tile of paths alone, with nothing by account: (no sums, `PathMoney`)."""
+    del times, valid
+    return (), _money(book, rows)
+
+
+def courses_of_tile(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"]):
+    """Totals of one tile of paths and how they came about: (no sums, (`PathMoney`, `Courses`))."""
+    del valid
+    _, lost = _gone(rows)
+
+    def course(first, values):
+        paths = first.shape[0]
+        index = jnp.where(jnp.isinf(first), times, first).astype(jnp.int32)
+        cell = index + jnp.arange(paths, dtype=jnp.int32)[:, None] * (times + 1)
+        flat = values.astype(jnp.float64).reshape(-1)
+        sums = jax.ops.segment_sum(flat, cell.reshape(-1), paths * (times + 1))
+        return jnp.cumsum(sums.reshape(paths, times + 1)[:, :times], axis=1)
+
+    owners = owned(book, rows.first, "min")
+    courses = Courses(
+        liquidated_accounts=course(owners, jnp.ones_like(owners)),
+        liquidated_notional=course(rows.first, rows.settlement.notional),
+        liquidated_debt=course(rows.first, rows.settlement.loan),
+        bad_debt=course(rows.first, lost),
+    )
+    return (), (_money(book, rows), courses)
+
+
+def _gone(rows: Rows):
+    """Which margin accounts are liquidated, and their bad debt, `[p, n]`."""
+    gone = ~jnp.isinf(rows.first)
+    return gone, jnp.where(gone, jnp.maximum(-rows.settlement.equity, 0), 0)
+
+
+def _money(book: FrozenBook, rows: Rows) -> PathMoney:
+    """Totals over the book of each path of a tile."""
+    gone, lost = _gone(rows)
+
+    def total(values):
+        return jnp.sum(values.astype(jnp.float64), axis=1)
+
+    liquidated = ~jnp.isinf(owned(book, rows.first, "min"))
+    return PathMoney(
+        liquidated_accounts=jnp.sum(liquidated, axis=1).astype(jnp.float64),
         liquidated_notional=total(jnp.where(gone, rows.settlement.notional, 0)),
         liquidated_debt=total(jnp.where(gone, rows.settlement.loan, 0)),
         bad_debt=total(lost),
         equity_loss=total(rows.loss),
     )
-    return (counts, accounts), money
 
 
 def _histogram(index: Int[Array, "p U"], counted: Bool[Array, "p U"], bins: int):

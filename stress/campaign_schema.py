@@ -23,6 +23,7 @@ from stress.campaign_parts import (
 )
 from stress.cascade_schema import CascadeSection
 from stress.errors import InputError
+from stress.estimator_schema import Estimator, Event
 from stress.overlay_schema import Overlay
 from stress.process_schema import Prices, Wander
 from stress.validation import describe
@@ -77,12 +78,6 @@ class Refinement(Part):
     step: SomeHours
 
 
-class Estimator(Part):
-    """How probabilities are estimated."""
-
-    method: Literal["plain"] = "plain"
-
-
 def _switch(value: object) -> object:
     if not isinstance(value, bool | str):
         raise InputError("", "", describe(value), "true, false or a name the rule book offers")
@@ -120,4 +115,8 @@ class CampaignFile(Part):
         json_schema_extra={"minProperties": 1, "additionalProperties": False}
     )
     estimator: Estimator = Estimator()
+    events: Annotated[
+        dict[Name, Event],
+        Field(description="what the probability of is asked for, however small"),
+    ] = {}
     assumptions: dict[str, Switch] = {}

@@ -27,8 +27,9 @@ from stress.config import Campaign
 from stress.engine import FrozenBook
 from stress.errors import InputError
 from stress.factors import Factors
-from stress.market import PathView, Sample, Scenario, path_key
+from stress.market import PathView, Sample, Scenario
 from stress.quotes import Today, seen_prices
+from stress.sampling.keys import path_key
 from stress.utilization import NORMALS_PER_STEP
 
 PATH_TILE = (

@@ -23,6 +23,7 @@ from stress import utilization as outside
 from stress.factors import FactorPath, Factors
 from stress.processes import PROCESSES
 from stress.quotes import Today, market_of, seen_prices
+from stress.sampling.draws import PLAIN, Draws, normals
 from stress.utilization_model import Spike, UtilizationModel
 
 WIDEST_RANGE = 1e6  # a price beyond this factor of its start gets a status
@@ -73,11 +74,6 @@ class Sample:
     supply: Float[Array, "P T Q"]  # quote tokens, with what is queued
     borrow: Float[Array, "P T Q"]
     queued: Float[Array, "P T Q"]  # share of today's supply that wants to leave but cannot
-
-
-def path_key(seed_key: Array, path: Int[Array, ""]) -> Array:
-    """Key of one path; `seed_key` is the seed's, folded with the scenario's name."""
-    return jax.random.fold_in(seed_key, path)
 
 
 def normals_per_step(scenario: Scenario) -> int:
@@ -134,9 +130,28 @@ def sample_paths(
     seed_key: Array,
     paths: Int[Array, "P"],
     step_hours: Float[Array, "*t"],
+    how: Draws = PLAIN,
 ) -> Sample:
-    """Prices and reserves of a block of paths; arguments as `sample_block`."""
-    logs, factors, draws = _price_paths(scenario, seed_key, paths, step_hours)
+    """Prices and reserves of numbered paths; arguments as `sample_block`, and how to draw."""
+    return sample_of(today, scenario, path_normals(scenario, seed_key, paths, how), step_hours)
+
+
+def path_normals(
+    scenario: Scenario, seed_key: Array, paths: Int[Array, "P"], how: Draws = PLAIN
+) -> Float[Array, "P T1 n"]:
+    """Standard normals of numbered paths, a row a step."""
+    steps = scenario.overlay.shape[0] - 1
+    return normals(how, seed_key, paths, steps, normals_per_step(scenario))
+
+
+def sample_of(
+    today: Today,
+    scenario: Scenario,
+    drawn: Float[Array, "P T1 n"],
+    step_hours: Float[Array, "*t"],
+) -> Sample:
+    """Prices and reserves that standard normals make; the one way from numbers to a market."""
+    logs, factors, draws = _price_paths(scenario, drawn, step_hours)
     driver = scenario.driver
     returns = jnp.diff(logs[:, :, driver]) if driver >= 0 else jnp.zeros_like(logs[:, 1:, 0])
     supply, borrow, queued = _reserve_paths(today, scenario.pools, draws, returns, step_hours)
@@ -160,19 +175,14 @@ def market_paths(
 
 
 @jax.jit
-def _price_paths(scenario: Scenario, seed_key: Array, paths: Int[Array, "P"], step_hours):
+def _price_paths(scenario: Scenario, drawn: Float[Array, "P T1 n"], step_hours):
     """Log prices `[P, T, A]`, factors, and the normals that are left for the reserves."""
-    steps = scenario.overlay.shape[0] - 1
     module = PROCESSES[type(scenario.process)]
     width, reserves, _ = _widths(scenario)
     driver = max(scenario.driver, 0)
 
-    def one(path):
-        # Factor by factor: the prices of a path stay the same whatever else it needs, and the
-        # program compiles five times faster than step by step (measured 2026-11-23).
-        shape = (normals_per_step(scenario), steps)
-        normals = jax.random.normal(path_key(seed_key, path), shape, jnp.float64).T
-        own, rest = normals[:, :width], normals[:, width:]
+    def one(row):
+        own, rest = row[:, :width], row[:, width:]
         if scenario.mix is not None:
             shocks = jax.vmap(jnp.matmul)(scenario.mix, own[:, : scenario.mix.shape[1]])
             own = jnp.concatenate([shocks, own[:, scenario.mix.shape[1] :]], axis=1)
@@ -188,7 +198,24 @@ def _price_paths(scenario: Scenario, seed_key: Array, paths: Int[Array, "P"], st
         )
         return logs, factors, rest[:, :reserves]
 
-    return jax.vmap(one)(paths)
+    return jax.vmap(one)(drawn)
+
+
+def is_brownian(scenario: Scenario) -> bool:
+    """Whether prices between two times of the grid are a Brownian motion that accounts see."""
+    times = jnp.arange(scenario.overlay.shape[0])[:, None]
+    return hasattr(PROCESSES[type(scenario.process)], "step_root") and bool(
+        (scenario.factors.shown == times).all()
+    )
+
+
+@jax.jit
+def step_roots(scenario: Scenario, drawn: Float[Array, "P T1 n"], step_hours):
+    """Roots of the covariance of every step's log returns, `[P, T1, A, A]`; see `is_brownian`."""
+    module = PROCESSES[type(scenario.process)]
+    width = module.normals_per_step(scenario.process)
+    roots = jax.vmap(lambda z: module.step_root(scenario.process, z[:, :width], step_hours))(drawn)
+    return roots if scenario.mix is None else roots @ scenario.mix[None]
 
 
 @jax.jit

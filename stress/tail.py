@@ -100,7 +100,7 @@ def expected_shortfall(values: ArrayLike, level: float, confidence: float = 0.95
         error = np.sqrt(np.divide(variance, n - 1)) / (1 - level)
         error = np.where(np.sum(excess > 0, axis=-1) < FEWEST_TAIL_LOSSES, np.nan, error)
         skew = (third - 3 * first * second + 2 * first**3) / variance**1.5 / np.sqrt(n)
-        low, high = (value - error * _unskewed(x, skew) for x in (z, -z))
+        low, high = (value - error * unskewed(x, skew) for x in (z, -z))
     return as_estimate(value, error, low, high)
 
 
@@ -142,7 +142,7 @@ def _rank(n: int, p: np.ndarray) -> np.ndarray:
     return np.clip(np.ceil(n * p * (1 - ROUNDING)), 1, n)
 
 
-def _unskewed(x: float, a: Any) -> np.ndarray:
+def unskewed(x: float, a: Any) -> np.ndarray:
     """Quantile of a Studentised mean of skewed values where x is the normal one; Hall's g."""
     y = x - a / 6
     return np.where(np.abs(a) < 1e-6, y, (np.cbrt(1 + a * y) - 1) * 3 / np.where(a == 0, 1, a))

@@ -52,3 +52,11 @@ def log_returns(
         return trend + model.volatility * jnp.sqrt(dt) * (model.factor @ z)
 
     return jax.vmap(one)(normals, dt)
+
+
+def step_root(
+    model: Gbm, normals: Float[Array, "T n"], step_hours: Float[Array, "*t"] | float
+) -> Float[Array, "T A A"]:
+    """Root R of the covariance R R^T of every step's log returns; a Brownian motion between."""
+    dt = jnp.broadcast_to(jnp.asarray(step_hours) / HOURS_PER_YEAR, normals.shape[:1])
+    return jnp.sqrt(dt)[:, None, None] * (model.volatility[:, None] * model.factor)[None]

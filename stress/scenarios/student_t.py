@@ -95,13 +95,30 @@ def log_returns(
       Kotz and Nadarajah (2004), multivariate t as a normal mixture.
     """
     dt = jnp.broadcast_to(jnp.asarray(step_hours) / HOURS_PER_YEAR, normals.shape[:1])
-    score = normals[:, -1]
-    if model.radius_per_path:
-        score = jnp.broadcast_to(score[:1], score.shape)
-    stretch = jnp.sqrt((model.degrees_of_freedom - 2) / chi_square(model, score))
+    stretch = _stretch(model, normals)
 
     def one(z, s, dt):
         trend = (model.drift - model.volatility**2 / 2) * dt
         return trend + model.volatility * jnp.sqrt(dt) * s * (model.factor @ z)
 
     return jax.vmap(one)(normals[:, :-1], stretch, dt)
+
+
+def step_root(
+    model: StudentT, normals: Float[Array, "T n"], step_hours: Float[Array, "*t"] | float
+) -> Float[Array, "T A A"]:
+    """Root of the covariance of every step's log returns given its radius.
+
+    Between two times the price is taken as a Brownian motion with that covariance.
+    """
+    dt = jnp.broadcast_to(jnp.asarray(step_hours) / HOURS_PER_YEAR, normals.shape[:1])
+    scale = jnp.sqrt(dt) * _stretch(model, normals)
+    return scale[:, None, None] * (model.volatility[:, None] * model.factor)[None]
+
+
+def _stretch(model: StudentT, normals: Float[Array, "T n"]) -> Float[Array, "T"]:
+    """What the radius makes of every step's normals."""
+    score = normals[:, -1]
+    if model.radius_per_path:
+        score = jnp.broadcast_to(score[:1], score.shape)
+    return jnp.sqrt((model.degrees_of_freedom - 2) / chi_square(model, score))

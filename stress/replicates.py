@@ -1,0 +1,100 @@
+"""Errors from independent repeats, mirrored pairs, and when enough has been sampled.
+
+Quasi-random points and splitting give numbers whose paths depend on each other: their error comes
+from independent repeats of the whole. Host side, float64.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from stress.estimate import Estimate, as_estimate, as_float, as_sample, mean, normal_quantile
+
+
+def from_replicates(values: ArrayLike, level: float = 0.95) -> Estimate:
+    """Mean of independent repeats, with Student's interval between them.
+
+    Args:
+      values: estimates `[R, ...]`, one an independent repeat.
+      level: coverage.
+
+    Returns:
+      `[...]`.
+
+    Errors:
+      ValueError for fewer than two repeats, or repeats that are equal bit by bit although they are
+      not 0 or 1: they share a seed. NaN in gives NaN out.
+
+    Source:
+      L'Ecuyer and Lemieux (2002), Modeling Uncertainty, 419-474, for randomised quasi-Monte Carlo.
+    """
+    x = as_float(values)
+    if x.ndim == 0 or len(x) < 2:
+        raise ValueError("an error from repeats needs two of them or more")
+    same = (x == x[:1]).all(axis=0)
+    if np.any(same & ~np.isin(x[0], (0.0, 1.0))):
+        raise ValueError("repeats are equal bit by bit: they share a seed")
+    return mean(x, axis=0, level=level)
+
+
+def probability_from_replicates(values: ArrayLike, level: float = 0.95) -> Estimate:
+    r"""Small probability from independent runs of a splitting, which err by a factor.
+
+        value = mean,   interval = value exp(-+ t_(R-1) se / value)
+
+    Args:
+      values: `[R]`, at least 0.
+      level: coverage.
+
+    Returns:
+      Scalars; unlike Student's interval it is never below 0 and leans towards larger values.
+      Measured to cover 0.94 to 0.96 for log-normal runs of relative error 0.1 to 0.5 at R = 8 to 32
+      (`tests/coverage_study.py`).
+
+    Errors:
+      As `from_replicates`.
+    """
+    plain = from_replicates(values, level)
+    value, error = float(plain.value), float(plain.standard_error)
+    if not value > 0 or not np.isfinite(error):
+        return plain
+    count = len(as_float(values))
+    t = float(special.stdtrit(count - 1, special.ndtr(normal_quantile(level))))
+    factor = math.exp(t * error / value)
+    return as_estimate(value, error, value / factor, value * factor)
+
+
+def pair_means(values: ArrayLike) -> np.ndarray:
+    """Means of mirrored paths 2k and 2k + 1, `[..., n / 2]`; they are independent of each other.
+
+    Errors:
+      ValueError for an odd number of paths.
+    """
+    x = as_sample(values, -1)
+    if x.shape[-1] % 2:
+        raise ValueError(f"{x.shape[-1]} paths do not make pairs")
+    return x.reshape(*x.shape[:-1], -1, 2).mean(axis=-1)
+
+
+def relative_error(found: Estimate) -> float:
+    """Standard error over value; infinite where the value is 0 or nothing is known."""
+    value, error = abs(float(found.value)), float(found.standard_error)
+    return error / value if value > 0 and error > 0 else math.inf
+
+
+def paths_needed(found: Estimate, paths: int, target: float) -> float:
+    """Paths after which the relative error is the target, by the square root of their number."""
+    return math.ceil(paths * (relative_error(found) / target) ** 2 - 1e-9) if (
+        math.isfinite(relative_error(found))
+    ) else math.inf  # fmt: skip
+
+
+def agreement(one: Estimate, other: Estimate) -> float:
+    """Difference of two independent estimates in standard errors of the difference.
+
+    NaN where neither has an error; 4 is beyond chance.
+    """
+    spread = math.hypot(float(one.standard_error), float(other.standard_error))
+    return (float(one.value) - float(other.value)) / spread if spread > 0 else math.nan

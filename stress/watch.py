@@ -1,0 +1,186 @@
+"""Accounts under watch: how near to liquidation a path comes, and when, at or between its times.
+
+Where the engine asks whether and when an account is liquidatable, this asks how near it came (for
+splitting and for gradients) and, by the Brownian bridge, how likely it was liquidatable between two
+times of the grid. Axes: `p` paths, `n` margin accounts, `T` times (0 = now), `A` assets.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from models.account import Account, Market
+from models.step import Settlement, distance, settle, start, step
+from models.venue import Venue
+from stress.engine import FrozenBook
+from stress.quotes import Today
+from stress.sampling.crossing import crossing_probability, standard_distance
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """What was seen of every margin account of a book on every path, `[P, N]`."""
+
+    peak: Float[Array, "P N"]  # greatest log of margin ratio over trigger; > 0: liquidated
+    first: Float[Array, "P N"]  # time index of the first liquidation, +inf: never
+    begin: Settlement  # now
+    end: Settlement  # at the horizon, as if untouched
+
+
+def watch(venue: Venue, book: FrozenBook, market: Market) -> Watched:
+    """Watches every margin account at the times of the grid; differentiable in the market.
+
+    Args:
+      venue: the rule book.
+      book: the frozen book.
+      market: leaves `[F, P, T]`.
+
+    Returns:
+      Leaves `[P, N]`, in the order of `FrozenBook.row`.
+
+    Errors:
+      Raises nothing; NaN prices give NaN.
+    """
+
+    def one(shown: Market) -> Watched:
+        parts = [
+            jax.tree.map(
+                lambda x: x.reshape(-1),
+                jax.lax.map(partial(_tile, venue, shown=shown), accounts),
+            )
+            for accounts in book.accounts
+        ]
+        return jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
+
+    return jax.vmap(one, in_axes=1)(market)
+
+
+def _tile(venue: Venue, accounts: Account, shown: Market) -> Watched:
+    """One tile on one path; `shown` has leaves `[F, T]`."""
+    begin = jax.vmap(start, in_axes=-1, out_axes=-1)(accounts)
+
+    def at(account, passage, now, index):
+        return step(venue, account, passage, now, index), distance(
+            venue, account, passage, now, index
+        )
+
+    over = jax.vmap(at, in_axes=(-1, -1, None, None), out_axes=-1)
+
+    @jax.checkpoint
+    def body(carry, inputs):
+        passage, peak = carry
+        index, now = inputs
+        after, (_, ratio) = over(accounts, passage, now, index)
+        return (after, jnp.maximum(peak, ratio)), None
+
+    times = shown.mark.shape[-1] if shown.mark.shape[0] else shown.quote_price.shape[-1]
+    grid = jnp.arange(times, dtype=begin.first.dtype)
+    series = jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), shown)
+    low = jnp.full_like(begin.first, -jnp.inf)
+    (passage, peak), _ = jax.lax.scan(body, (begin, low), (grid, series))
+
+    def settled(state, time):
+        now = jax.tree.map(lambda x: x[..., time], shown)
+        return jax.vmap(
+            lambda account, passage: settle(venue, account, passage, now),
+            in_axes=-1,
+            out_axes=-1,
+        )(accounts, state)
+
+    return Watched(
+        peak=peak, first=passage.first, begin=settled(begin, 0), end=settled(passage, -1)
+    )
+
+
+def survival(
+    venue: Venue,
+    today: Today,
+    book: FrozenBook,
+    market: Market,
+    root: Float[Array, "P T1 A A"],
+    continuous: bool,
+) -> Float[Array, "P T"]:
+    """Probability that no margin account was liquidatable up to each time, given the path's times.
+
+    Args:
+      venue: the rule book.
+      today: says which asset moves which market and token.
+      book: one account, or a few that are one event.
+      market: leaves `[F, P, T]`.
+      root: root of the covariance of every step's log returns.
+      continuous: watch between the times too; else 1 until the first passage and 0 from it on.
+
+    Returns:
+      Non-increasing along `T`. Several margin accounts are taken as crossing together where they
+      cross between the same two times: the most endangered one decides (exact for one).
+
+    Errors:
+      Raises nothing; NaN prices give NaN.
+    """
+
+    def one(shown: Market, roots):
+        alive = jnp.ones(shown.quote_price.shape[-1])
+        for group in book.accounts:
+            tiles = group.shared_margin.shape[0]
+            for tile in range(tiles):
+                accounts = jax.tree.map(lambda x, tile=tile: x[tile], group)
+                crossed = _crossings(venue, today, accounts, shown, roots, continuous)
+                alive = jnp.minimum(alive, jnp.min(jnp.cumprod(1 - crossed, axis=0), axis=1))
+        return alive
+
+    return jax.vmap(one, in_axes=(1, 0))(market, root)
+
+
+def _crossings(venue, today, accounts, shown, roots, continuous):
+    """Probability of a crossing that ends at each time, given survival before it, `[T, n]`."""
+    assets = roots.shape[-1]
+
+    def moved(now: Market, shift):
+        def by(values, of):
+            return [values[i] * jnp.exp(shift[a]) if a >= 0 else values[i]
+                    for i, a in enumerate(of)]  # fmt: skip
+
+        marks = by(now.mark, today.market_asset)
+        paid = [m + (now.settlement[i] - now.mark[i]) for i, m in enumerate(marks)]
+        tokens = by(now.collateral_price, today.token_asset)
+        wide = {
+            "mark": jnp.stack(marks) if marks else now.mark,
+            "settlement": jnp.stack(paid) if paid else now.settlement,
+            "collateral_price": jnp.stack(tokens) if tokens else now.collateral_price,
+        }
+        return Market(**{**vars(now), **wide})
+
+    def at(account, passage, now, index, before, after):
+        def excess(shift):
+            return distance(venue, account, passage, moved(now, shift), index)[0]
+
+        over = distance(venue, account, passage, now, index)
+        slopes = tuple(jax.jacfwd(excess)(jnp.zeros(assets)))
+        away = [standard_distance(over[0], slopes, root) for root in (before, after)]
+        away = [jnp.where(over[1] > 0, 0.0, x) for x in away]  # the reserve may refuse credit
+        return step(venue, account, passage, now, index), over[1] > 0, away
+
+    run = jax.vmap(at, in_axes=(-1, -1, None, None, None, None), out_axes=-1)
+
+    def body(carry, inputs):
+        passage, left = carry
+        index, now, before, after = inputs
+        passage, here, (arrived, leaving) = run(accounts, passage, now, index, before, after)
+        crossed = jnp.where(here, 1.0, 0.0)
+        if continuous:
+            crossed = jnp.where(
+                index > 0, jnp.maximum(crossed, crossing_probability(left, arrived)), crossed
+            )
+        return (passage, leaving), crossed
+
+    begin = jax.vmap(start, in_axes=-1, out_axes=-1)(accounts)
+    none = jnp.zeros_like(roots[:1])
+    series = jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), shown)
+    grid = jnp.arange(shown.quote_price.shape[-1], dtype=begin.first.dtype)
+    inputs = (grid, series, jnp.concatenate([roots[:1], roots]), jnp.concatenate([roots, none]))
+    far = jnp.full_like(begin.first, jnp.inf)
+    return jax.lax.scan(body, (begin, far), inputs)[1]
