@@ -11,6 +11,7 @@ from stress.estimator_schema import RARE, Estimator
 from stress.rare import FEWEST_RUNS, MOVES, PARTICLES, Case, Found, available, estimate_event
 from stress.replicates import agreement, relative_error
 from stress.sampling.splitting import SURVIVE
+from stress.weighted import HEAVIEST
 
 PILOT = 1024  # paths of a pilot by plain or tilted paths
 PILOT_RUN = 1  # folded into the key of a pilot, so that nothing of it is used again
@@ -18,6 +19,7 @@ CHECK_RUN = 2
 ENOUGH_HITS = 20  # of a plain pilot to go by it
 CORRELATED = 3.0  # variance of a splitting with moved particles over that of independent ones
 BEYOND_CHANCE = 4.0  # standard errors
+FEW = 10  # effective paths of a pilot below which it says nothing
 DEEP = 1e7  # one over the probability that the cost of a splitting is judged at
 
 
@@ -31,19 +33,23 @@ class Answer:
     why: str  # how the method was chosen
 
 
-def answer(case: Case, say: Callable[[str], None] = lambda sentence: None) -> Answer:
+def answer(
+    case: Case, given: Found | None = None, say: Callable[[str], None] = lambda sentence: None
+) -> Answer:
     """Estimates an event by the method of the settings, or by the one a pilot prefers.
 
     Args:
       case: the event under a scenario.
+      given: what the campaign's own paths say, where that is to be the answer.
       say: called with a sentence about what is being done.
 
     Returns:
       The answer. Two methods that differ beyond chance refuse both, by a sentence.
     """
-    method, why = chosen(case)
-    say(f"{case.event.name} under {case.paths.name}: {method}, {why}")
-    found = estimate_event(case, method)
+    method, why = ("plain", "of the campaign's own paths") if given else chosen(case)
+    if given is None:
+        say(f"{case.event.name} under {case.paths.name}: {method}, {why}")
+    found = given or estimate_event(case, method)
     if not case.settings.cross_check:
         return Answer(found, None, math.nan, why)
     other = second(case, method)
@@ -82,26 +88,29 @@ def cheapest(case: Case, methods: list[str]) -> tuple[str, str]:
     whose pilot finds significantly less has missed a way to it and is left out.
     """
     target = case.settings.target_relative_error
-    pilot = Case(case.event, case.paths, _piloting(case.settings), case.key, case.batch)
+    pilot = Case(case.event, case.paths, _piloting(case.settings), case.key)
     pilot.__dict__["shifts"] = case.shifts  # found once
     plain = estimate_event(pilot, "plain", PILOT, PILOT_RUN)
     hits = float(plain.estimate.value) * plain.paths
-    needs = {"plain": _needed(plain, target) if hits >= ENOUGH_HITS else math.inf}
-    if needs["plain"] <= 2 * PILOT:
+    if hits >= ENOUGH_HITS and _needed(plain, target) <= 2 * PILOT:
         return "plain", f"{hits:.0f} of {plain.paths} paths of a pilot show it"
-    for method in ("tilt", "line", "radial"):
+    needs, seen = {}, [float(plain.estimate.value)] if hits >= ENOUGH_HITS else []
+    lone = ("line",) if case.paths.single else ()  # of a book a line costs more than it tells
+    for method in ("tilt", *lone, "radial"):
         if method not in methods:
             continue
         found = estimate_event(pilot, method, 2 * PILOT, PILOT_RUN)
         missed = agreement(found.estimate, plain.estimate) < -BEYOND_CHANCE
         if not (hits >= ENOUGH_HITS and missed):
             needs[method] = _needed(found, target)
+            seen += [float(found.estimate.value)] if math.isfinite(needs[method]) else []
+    likely = max(seen, default=0.0)
+    needs["plain"] = (1 - likely) / likely / target**2 if likely > 0 else math.inf
     if "splitting" in methods:
         needs["splitting"] = _splitting_needs(target)
     best = min(needs, key=lambda name: needs[name])
     if not math.isfinite(needs[best]):
-        best = "splitting" if "splitting" in methods else "plain"
-        return best, "no pilot reached the event"
+        return "plain", "no other method's pilot can be believed"
     return best, f"about {max(needs[best], PILOT):,.0f} paths for the target by a pilot"
 
 
@@ -112,7 +121,8 @@ def _piloting(settings: Estimator) -> Estimator:
 
 def _needed(found: Found, target: float) -> float:
     """Paths for the target error by a pilot's; infinite where the pilot cannot be believed."""
-    if found.refusal and not found.diagnostics.effective_sample_size >= 10:
+    seen = found.diagnostics
+    if seen.effective_sample_size < FEW or seen.pareto_k > HEAVIEST:
         return math.inf
     return found.paths * (relative_error(found.estimate) / target) ** 2
 

@@ -31,8 +31,10 @@ from stress.config import Campaign
 from stress.engine import FrozenBook, run_block
 from stress.environment import return_memory
 from stress.frozen import ACCOUNT_TILE, PATH_TILE, freeze, in_precision, used_part
-from stress.market import Scenario, market_paths, sample_paths
+from stress.market import Scenario, market_paths, normals_per_step, sample_paths
+from stress.path_function import PathFunction
 from stress.quotes import Today
+from stress.sampling.draws import Draws, draws
 from stress.static_response import static_response
 from stress.store import Arrays, load_block, save_block
 from stress.totals import Totals, block_arrays, cascade_arrays
@@ -53,6 +55,7 @@ class Plan:
     book: FrozenBook  # in the precision of the run
     scenarios: dict[str, tuple[Scenario, Today]]
     block: int  # paths of a block, a multiple of the path tile
+    draws: dict[str, Draws]  # by scenario, how the normals of its paths are drawn
     cascade: CascadePlan | None = None  # with feedback
 
     @property
@@ -83,8 +86,34 @@ def plan(campaign: Campaign) -> Plan:
         venue=rules,
         book=in_precision(book, spec.precision),
         scenarios=scenarios,
+        draws={name: _draws(campaign, model) for name, (model, _) in scenarios.items()},
         block=-(-size // tile) * tile,
         cascade=cascade,
+    )
+
+
+def _draws(campaign: Campaign, model: Scenario) -> Draws:
+    """How the paths of a scenario are drawn."""
+    settings = campaign.spec.estimator
+    hours = np.diff(campaign.grid)
+    return draws(
+        settings.main, hours, normals_per_step(model), settings.replicates, settings.ordering
+    )
+
+
+def path_function(plan: Plan, name: str) -> PathFunction:
+    """A scenario of the campaign as a function of a path's normals."""
+    model, today = plan.scenarios[name]
+    return PathFunction(
+        venue=plan.inputs.venue,
+        rules=plan.venue,
+        today=today,
+        scenario=model,
+        book=plan.book,
+        hours=plan.campaign.step_hours,
+        precision=plan.campaign.spec.precision,
+        cascade=plan.cascade,
+        name=name,
     )
 
 
@@ -121,7 +150,7 @@ def _computed(
     spec, (model, today) = plan.campaign.spec, plan.scenarios[scenario]
     key, hours = scenario_key(spec.seed, scenario), jnp.asarray(plan.campaign.step_hours)
     numbers, venue = jnp.asarray(paths), plan.inputs.venue
-    sample = sample_paths(today, model, key, numbers, hours)
+    sample = sample_paths(today, model, key, numbers, hours, plan.draws[scenario])
     market, view = market_paths(venue, today, model, sample, hours, precision=spec.precision)
     known = jnp.asarray(valid) & (view.status != NON_FINITE)
     (counts, accounts), money = run_block(plan.venue, plan.book, market, known, reduce_tile)

@@ -8,12 +8,13 @@ import xarray as xr
 
 from models import status
 from stress.aggregate import RATIO_BINS, RATIO_STEP
+from stress.batches import batch_of, batched, cautious, within
 from stress.book import Book, group_names, margin_accounts
 from stress.campaign import Plan
 from stress.cascade_dataset import attrs as _attrs
 from stress.cascade_dataset import cascade_coordinates, cascade_variables
 from stress.cascade_metrics import CASCADE_METRICS, FEEDBACK_ACCOUNTS
-from stress.estimate import Estimate, clustered_proportion
+from stress.estimate import clustered_proportion
 from stress.margin_figures import RowFigures
 from stress.metrics import (
     ACCOUNT_METRICS,
@@ -23,11 +24,19 @@ from stress.metrics import (
     account_estimates,
     failed_paths,
 )
+from stress.rare_dataset import (
+    STATISTICS,
+    event_metrics,
+    rare_coordinates,
+    rare_parts,
+    stacked,
+    system_values,
+)
+from stress.rare_run import Rare, alone
 from stress.static_response import SHOCKS
 from stress.tail import exceedance_curve, histogram_quantile
 from stress.totals import UTILIZATION_BINS, Totals
 
-STATISTICS = ("value", "standard_error", "low", "high")
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 DEEPEST = 4  # exceedance probabilities go to this many paths
 Variables = dict[str, Any]
@@ -40,6 +49,7 @@ def build_dataset(
     now: RowFigures,
     attributes: Mapping[str, object],
     response: np.ndarray | None = None,
+    rare: Rare | None = None,
 ) -> xr.Dataset:
     """Builds the results dataset.
 
@@ -50,6 +60,7 @@ def build_dataset(
       now: figures of every margin account at the start.
       attributes: of the dataset, numbers and strings.
       response: with feedback, `stress.static_response.static_response` of the book.
+      rare: `stress.rare_run.rare_run`; None for the campaign's own paths alone.
 
     Returns:
       Dataset with dims scenario, account, group, time, asset, token, quantile, statistic, metric,
@@ -57,7 +68,8 @@ def build_dataset(
     """
     book, spec = plan.campaign.book, plan.campaign.spec
     groups = ["all", *group_names(book)]
-    metrics = metrics_of(plan)
+    rare = rare or alone(totals)
+    metrics = [*metrics_of(plan), *event_metrics(rare)]
     probabilities = _exceedances(spec.paths)
     coordinates: Variables = {
         "scenario": list(totals),
@@ -79,8 +91,12 @@ def build_dataset(
         "exceedance": probabilities,
         "status": list(status.NAMES),
         "status_meaning": ("status", list(status.STATUS.values())),
+        **rare_coordinates(),
     }
-    parts = [_scenario(plan, t, tails[name], groups, probabilities) for name, t in totals.items()]
+    parts = [
+        _scenario(plan, t, tails[name], groups, probabilities) | _sure(plan, rare, name, metrics, t)
+        for name, t in totals.items()
+    ]
     variables: Variables = {
         name: (("scenario", *dims), np.stack([part[name][1] for part in parts]), attrs)
         for name, (dims, _, attrs) in parts[0].items()
@@ -114,12 +130,6 @@ def _exceedances(paths: int) -> list[float]:
     return list(np.geomspace(0.5, min(least, 0.4), count))
 
 
-def _stacked(estimate: Estimate) -> np.ndarray:
-    """An estimate's parts along a last axis `statistic`."""
-    parts = [getattr(estimate, name) for name in STATISTICS]
-    return np.stack(np.broadcast_arrays(*parts), axis=-1).astype(np.float64)
-
-
 def _scenario(
     plan: Plan,
     totals: Totals,
@@ -133,7 +143,10 @@ def _scenario(
     for metric, estimate in account_estimates(totals).items():
         label, definition = told[metric]
         name = metric.replace(".", "_")
-        parts[name] = (("account", "statistic"), _stacked(estimate), _attrs("1", label, definition))
+        cautiously = cautious(estimate, plan.campaign.spec.estimator)
+        parts[name] = (
+            ("account", "statistic"), stacked(cautiously), _attrs("1", label, definition)
+        )  # fmt: skip
     parts |= _account_tails(plan, totals, tails)
     sizes = _sizes(plan.campaign.book, groups)
     share = clustered_proportion(
@@ -142,7 +155,7 @@ def _scenario(
     )  # fmt: skip
     parts["group_liquidation_probability"] = (
         ("group", "time", "statistic"),
-        np.swapaxes(_stacked(share), 0, 1),
+        np.swapaxes(stacked(cautious(share, plan.campaign.spec.estimator)), 0, 1),
         _attrs(
             "1",
             "liquidated share of a group",
@@ -151,15 +164,10 @@ def _scenario(
         ),
     )
     parts |= _pool(plan, totals)
-    parts["system"] = (
-        ("metric", "statistic"),
-        np.stack([_stacked(metric.estimate(totals)) for metric in metrics_of(plan)]),
-        _attrs("see metric_unit", "system metrics", "See metric_definition."),
-    )
     curves = [exceedance_curve(totals.by_path[m], probabilities) for m in MEASURES]
     parts["loss_curve"] = (
         ("measure", "exceedance", "statistic"),
-        np.stack([_stacked(curve) for curve in curves]),
+        np.stack([stacked(curve) for curve in curves]),
         _attrs(
             "USDC",
             "loss exceeded with a probability",
@@ -173,6 +181,19 @@ def _scenario(
         ("status",), counts, _attrs("paths", "paths by outcome", "Paths that ended in the status.")
     )  # fmt: skip
     return parts
+
+
+def _sure(plan: Plan, rare: Rare, name: str, metrics: list[Metric], totals: Totals) -> Variables:
+    """The metrics of one scenario and how sure they are."""
+    settings = plan.campaign.spec.estimator
+    batch = batch_of(settings, totals.paths)
+    values = {m.id: batched(m.estimate, totals, batch) for m in metrics_of(plan)}
+    for key in values:
+        if batch is not None and ".probability_" in key:
+            values[key] = within(values[key], 0, 1)
+    told = _attrs("see metric_unit", "system metrics", "See metric_definition.")
+    system = (("metric", "statistic"), system_values(rare, name, metrics, values), told)
+    return {"system": system, **rare_parts(rare, name, metrics, totals, settings)}
 
 
 def _account_tails(plan: Plan, totals: Totals, tails: Mapping[str, np.ndarray]) -> Variables:

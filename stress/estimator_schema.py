@@ -8,7 +8,13 @@ from stress.campaign_parts import Finite, Part
 from stress.errors import InputError
 
 MAIN = ("plain", "antithetic", "sobol")  # ways to draw the paths that every figure comes from
-RARE = ("tilt", "line", "radial", "splitting")  # ways to what those paths do not reach
+RARE = (
+    "tilt",
+    "tilt_sobol",
+    "line",
+    "radial",
+    "splitting",
+)  # ways to what they do not reach
 Measure = Literal[
     "liquidated_accounts", "liquidated_notional", "liquidated_debt", "bad_debt", "equity_loss"
 ]
@@ -23,29 +29,29 @@ class Estimator(Part):
     """
 
     method: Literal[
-        "plain", "antithetic", "sobol", "tilt", "line", "radial", "splitting", "auto"
+        "plain", "antithetic", "sobol", "tilt", "tilt_sobol", "line", "radial", "splitting", "auto"
     ] = "plain"
     replicates: Annotated[int, Field(ge=2, le=256, strict=True)] = Field(
-        16, description="independent scramblings of Sobol points"
+        default=16, description="independent scramblings of Sobol points"
     )
     ordering: Literal["bridge", "pca", "time"] = "bridge"
     target_relative_error: Annotated[Finite, Field(gt=0, lt=1)] = Field(
-        0.1, description="standard error over value at which the sampling of an event stops"
+        default=0.1, description="standard error over value at which the sampling of an event stops"
     )
     most_paths: Annotated[int, Field(ge=1024, le=10**9, strict=True)] = Field(
-        200_000, description="paths an event may cost"
+        default=200_000, description="paths an event may cost"
     )
     cross_check: Annotated[bool, Field(strict=True)] = Field(
-        False, description="true: a second, independent method beside the first"
+        default=False, description="true: a second, independent method beside the first"
     )
     monitoring: Literal["step", "continuous"] = Field(
-        "step", description="continuous: events of accounts are seen between times too"
+        default="step", description="continuous: events of accounts are seen between times too"
     )
 
     @property
-    def main(self) -> str:
+    def main(self) -> Literal["plain", "antithetic", "sobol"]:
         """How the campaign's paths are drawn."""
-        return self.method if self.method in MAIN else "plain"
+        return self.method if self.method in ("plain", "antithetic", "sobol") else "plain"
 
     @property
     def reaches(self) -> bool:
@@ -59,7 +65,7 @@ class Event(Part):
     measure: Measure | None = None
     above: Annotated[Finite, Field(ge=0)] | None = None
     of: Literal["book"] | None = Field(
-        None, description="book: `above` is a share of what the book has now"
+        default=None, description="book: `above` is a share of what the book has now"
     )
     account: str | None = None
     description: str = ""

@@ -81,6 +81,11 @@ def normals_per_step(scenario: Scenario) -> int:
     return sum(_widths(scenario))
 
 
+def price_normals(scenario: Scenario) -> int:
+    """Standard normals a step of the price process consumes; they are the first columns."""
+    return _widths(scenario)[0]
+
+
 def _widths(scenario: Scenario) -> tuple[int, int, int]:
     """Standard normals a step of the process, the reserves and the factors consumes."""
     moving = sum(pool.model is not None for pool in scenario.pools)

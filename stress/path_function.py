@@ -27,11 +27,14 @@ from stress.market import (
     is_brownian,
     market_paths,
     normals_per_step,
+    price_normals,
     sample_of,
     step_roots,
 )
 from stress.quotes import Today
-from stress.watch import Watched, survival, watch
+from stress.watch import Watched, liquidated, survival, watch
+
+BOOK_BATCH, LONE_BATCH, FED_BATCH = 1024, 4096, 128  # paths of a call
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,18 @@ class PathFunction:
     def shape(self) -> tuple[int, int]:
         """(steps, normals a step) of a path."""
         return self.scenario.overlay.shape[0] - 1, normals_per_step(self.scenario)
+
+    @property
+    def batch(self) -> int:
+        """Paths of a call: what a sampler asks for at once."""
+        if self.cascade is not None:
+            return FED_BATCH
+        return LONE_BATCH if self.single else BOOK_BATCH
+
+    @property
+    def price_columns(self) -> int:
+        """Normals a step of the price process; they come first."""
+        return price_normals(self.scenario)
 
     @property
     def brownian(self) -> bool:
@@ -124,6 +139,13 @@ class PathFunction:
         seen, known = self.watched(drawn)
         return jnp.where(known, jnp.max(seen.peak, axis=1), jnp.nan).astype(jnp.float64)
 
+    def liquidated(self, drawn: Float[Array, "P T1 n"], continuous: bool) -> tuple[Array, Array]:
+        """Margin accounts liquidated and their loans now, expected given each path; NaN if lost."""
+        market, known = self.market(drawn)
+        roots = step_roots(self.scenario, drawn, jnp.asarray(self.hours))
+        gone, loans = _liquidated(self.rules, self.today, self.book, market, roots, continuous)
+        return jnp.where(known, gone, jnp.nan), jnp.where(known, loans, jnp.nan)
+
     def increments(
         self, drawn: Float[Array, "P T1 n"], continuous: bool = False
     ) -> Float[Array, "P T"]:
@@ -142,6 +164,11 @@ class PathFunction:
         alive = alive.astype(jnp.float64)
         before = jnp.concatenate([jnp.ones((len(alive), 1)), alive[:, :-1]], axis=1)
         return jnp.where(known[:, None], before - alive, jnp.nan)
+
+
+@partial(jax.jit, static_argnames=("continuous",))
+def _liquidated(rules, today, book, market, roots, continuous):
+    return liquidated(rules, today, book, market, roots, continuous)
 
 
 def _where_known(known: Array, found: Any) -> Any:

@@ -27,7 +27,7 @@ from stress.sampling.line import line_probability
 from stress.sampling.splitting import split
 from stress.sampling.tilt import PARTS, Mixture, likelihood_ratio, mixture, tilted
 from stress.scenarios.student_t import StudentT
-from stress.shifts import design_points
+from stress.shifts import design_points, event_burst
 from stress.weighted import Diagnostics, diagnostics, refusal, weighted_mean
 
 LINES = 128  # lines of a batch
@@ -35,6 +35,7 @@ PARTICLES = 500  # of a run of the splitting
 MOVES = 6
 FEWEST_RUNS = 8  # of the splitting
 DEFENSIVE = 1  # sixteenths of the paths that are drawn from the target itself
+BURST_SCALES = (0.85, 1.0)  # distances of a bad step, where the event begins at 1
 CONTINUOUS = ("plain", "tilt", "tilt_sobol")  # methods that can watch between times
 
 
@@ -59,7 +60,11 @@ class Case:
     paths: PathFunction
     settings: Estimator
     key: jax.Array  # of (seed, scenario, event)
-    batch: int  # paths of a call
+
+    @property
+    def batch(self) -> int:
+        """Paths of a call."""
+        return self.paths.batch
 
     @cached_property
     def shifts(self) -> list[np.ndarray]:
@@ -68,11 +73,15 @@ class Case:
 
     @cached_property
     def mixture(self) -> Mixture:
-        """The defensive component and the design points."""
+        """The defensive component, the design points, and one bad step where that is nearer."""
         points = self.shifts[: PARTS - DEFENSIVE]
-        each, more = divmod(PARTS - DEFENSIVE, len(points))
-        shares = (DEFENSIVE, *(each + (k < more) for k in range(len(points))))
-        return mixture(np.stack([np.zeros(self.paths.shape), *points]), shares)
+        burst = event_burst(self.event, self.paths, float(np.linalg.norm(points[0])))
+        single = [] if burst is None else [share * burst for share in BURST_SCALES]
+        parts = len(points) + len(single)
+        each, more = divmod(PARTS - DEFENSIVE, parts)
+        shares = (DEFENSIVE, *(each + (k < more) for k in range(parts)))
+        steps = np.array(single).reshape(-1, self.paths.shape[1])
+        return mixture(np.stack([np.zeros(self.paths.shape), *points]), shares, steps)
 
     @property
     def continuous(self) -> bool:
@@ -106,9 +115,7 @@ class Case:
 
 def available(case: Case) -> dict[str, str]:
     """Methods of a case, each with why it cannot be used; "" for one that can."""
-    found: dict[str, str] = dict.fromkeys(
-        ("plain", "splitting", "tilt", "tilt_sobol", "line", "radial"), ""
-    )
+    found = dict.fromkeys(METHODS, "")
     if not case.shifts:
         lost = "no gradient leads to the event"
         found |= {"tilt": lost, "tilt_sobol": lost, "line": lost}
@@ -163,12 +170,17 @@ def _pseudo(case: Case, key: jax.Array, most: int, mix: Mixture | None, method: 
         found = weighted_mean(known, np.ones(len(known)), stratum)
         if (_reached(found, case, known)) or spent + case.batch > most:
             break
-    failed = int(np.isnan(terms).sum())
+    failed, seen = int(np.isnan(terms).sum()), diagnostics(known)
     if mix is None and not case.continuous:
-        found = clopper_pearson(int((known > 0).sum()), len(known), failed)
-    seen = diagnostics(known)
-    return Found(method, _share(found, failed, len(known)), spent, seen, 0, failed,
-                 _no_share(found, seen))  # fmt: skip
+        return counted(method, int((known > 0).sum()), len(known), failed, seen)
+    found = _share(found, failed, len(known))
+    return Found(method, found, spent, seen, 0, failed, refusal(found, seen))
+
+
+def counted(method: str, hits: int, paths: int, failed: int, seen: Diagnostics) -> Found:
+    """A share of independent paths: its interval holds whatever the count; never refused."""
+    found = clopper_pearson(hits, paths, failed)
+    return Found(method, found, paths, seen, 0, failed)
 
 
 def _plain(case: Case, key: jax.Array, most: int) -> Found:
@@ -200,7 +212,7 @@ def _tilt_sobol(case: Case, key: jax.Array, most: int) -> Found:
         wanted = 2 * spent
     failed, seen = int(np.isnan(terms).sum()), diagnostics(known)
     found = _share(found, failed, len(known))
-    return Found("tilt_sobol", found, spent, seen, repeats, failed, _no_share(found, seen))
+    return Found("tilt_sobol", found, spent, seen, repeats, failed, refusal(found, seen))
 
 
 def case_draws(case: Case, repeats: int) -> Draws:
@@ -226,7 +238,7 @@ def _along(case: Case, key: jax.Array, most: int, direction: np.ndarray, method:
             break
     seen = diagnostics(terms)
     found = _share(found, 0, len(terms))
-    return Found(method, found, spent, seen, 0, 0, _no_share(found, seen))
+    return Found(method, found, spent, seen, 0, 0, refusal(found, seen))
 
 
 def _line(case: Case, key: jax.Array, most: int) -> Found:
@@ -260,7 +272,7 @@ def _splitting(case: Case, key: jax.Array, most: int) -> Found:
             break
     seen = diagnostics(np.array(values))
     stuck = sum(v == 0 for v in values)
-    why = _no_share(found, None)
+    why = refusal(found, None)
     if stuck:
         why = f"{stuck} of {len(values)} runs of the splitting got stuck"
     elif len(values) < FEWEST_RUNS:
@@ -291,8 +303,3 @@ def _share(found: Estimate, failed: int, paths: int) -> Estimate:
     return as_estimate(
         found.value, found.standard_error, np.clip(found.low, 0, 1), np.clip(high, 0, 1)
     )
-
-
-def _no_share(found: Estimate, seen: Diagnostics | None) -> str:
-    """Why a number is refused; "" where it is not."""
-    return refusal(found, seen)

@@ -19,8 +19,29 @@ def summary(results: xr.Dataset) -> dict[str, Any]:
         "estimator": results.attrs["estimator"],
     }
 
+    def plain(value):
+        return float(value) if np.isfinite(value) else None
+
+    def sure(s: int, m: int) -> dict[str, Any]:
+        """How a metric was estimated, and what speaks for or against it."""
+        told: dict[str, Any] = {
+            "estimator": str(results["metric_estimator"].values[s, m]),
+            "paths": int(results["metric_paths"].values[s, m]),
+        }
+        for key in ("effective_paths", "largest_share", "pareto_k"):
+            value = plain(results[f"metric_{key}"].values[s, m])
+            told |= {} if value is None else {key: value}
+        check, refusal = (str(results[f"metric_{k}"].values[s, m]) for k in ("check", "refusal"))
+        if check:
+            value, error, low, high = map(plain, results["cross_check"].values[s, m])
+            told["cross_check"] = {
+                "estimator": check, "value": value, "standard_error": error, "ci95": [low, high],
+                "z": plain(results["metric_agreement"].values[s, m]),
+            }  # fmt: skip
+        return told | ({"refused": refusal} if refusal else {})
+
     def row(name, values, **labels):
-        value, error, low, high = (None if not np.isfinite(v) else float(v) for v in values)
+        value, error, low, high = map(plain, values)
         return {"id": name, **labels, "value": value, "standard_error": error, "ci95": [low, high]}
 
     rows = []
@@ -29,7 +50,7 @@ def summary(results: xr.Dataset) -> dict[str, Any]:
             told = ("unit", "definition")
             extra = {k: str(results[f"metric_{k}"].values[m]) for k in told} | common
             values = results["system"].values[s, m]
-            rows.append(row(str(metric), values, scenario=str(scenario)) | extra)
+            rows.append(row(str(metric), values, scenario=str(scenario)) | extra | sure(s, m))
         for g, group in enumerate(results["group"].values):
             shares = results["group_liquidation_probability"]
             labels = {"scenario": str(scenario), "group": str(group)}

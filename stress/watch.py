@@ -28,7 +28,7 @@ class Watched:
     peak: Float[Array, "P N"]  # greatest log of margin ratio over trigger; > 0: liquidated
     first: Float[Array, "P N"]  # time index of the first liquidation, +inf: never
     begin: Settlement  # now
-    end: Settlement  # at the horizon, as if untouched
+    end: Settlement  # at the first liquidation, or at the horizon
 
 
 def watch(venue: Venue, book: FrozenBook, market: Market) -> Watched:
@@ -83,16 +83,15 @@ def _tile(venue: Venue, accounts: Account, shown: Market) -> Watched:
     low = jnp.full_like(begin.first, -jnp.inf)
     (passage, peak), _ = jax.lax.scan(body, (begin, low), (grid, series))
 
-    def settled(state, time):
-        now = jax.tree.map(lambda x: x[..., time], shown)
-        return jax.vmap(
-            lambda account, passage: settle(venue, account, passage, now),
-            in_axes=-1,
-            out_axes=-1,
-        )(accounts, state)
+    over_accounts = jax.vmap(partial(settle, venue), in_axes=-1, out_axes=-1)
 
+    def settled(state, time):
+        return over_accounts(accounts, state, jax.tree.map(lambda x: x[..., time], shown))
+
+    last = jnp.minimum(passage.first, times - 1).astype(jnp.int32)
+    now = jnp.zeros_like(last)
     return Watched(
-        peak=peak, first=passage.first, begin=settled(begin, 0), end=settled(passage, -1)
+        peak=peak, first=passage.first, begin=settled(begin, now), end=settled(passage, last)
     )
 
 
@@ -123,7 +122,7 @@ def survival(
     """
 
     def one(shown: Market, roots):
-        alive = jnp.ones(shown.quote_price.shape[-1])
+        alive = jnp.ones_like(shown.quote_price[0])
         for group in book.accounts:
             tiles = group.shared_margin.shape[0]
             for tile in range(tiles):
@@ -135,9 +134,49 @@ def survival(
     return jax.vmap(one, in_axes=(1, 0))(market, root)
 
 
+def liquidated(
+    venue: Venue,
+    today: Today,
+    book: FrozenBook,
+    market: Market,
+    root: Float[Array, "P T1 A A"],
+    continuous: bool,
+) -> tuple[Float[Array, "P"], Float[Array, "P"]]:
+    """Margin accounts liquidated by the horizon, and their loans now, expected given each path.
+
+    Arguments as `survival`, for a whole book.
+
+    Returns:
+      (margin accounts, USDC), float64.
+    """
+
+    def one(shown: Market, roots):
+        def tile(accounts: Account):
+            crossed = _crossings(venue, today, accounts, shown, roots, continuous)
+            gone = 1 - jnp.prod(1 - crossed, axis=0)
+            begin = jax.vmap(start, in_axes=-1, out_axes=-1)(accounts)
+            now = jax.tree.map(lambda x: x[..., 0], shown)
+            loan = jax.vmap(
+                lambda a, p: settle(venue, a, p, now).loan, in_axes=-1, out_axes=-1
+            )(accounts, begin)  # fmt: skip
+            held = jnp.any(accounts.net_cash != 0, axis=0)
+            counted = jnp.where(held, gone, 0).astype(jnp.float64)
+            return jnp.sum(counted), jnp.sum(counted * loan)
+
+        parts = [jax.lax.map(tile, group) for group in book.accounts]
+        return tuple(sum(jnp.sum(part[k]) for part in parts) for k in (0, 1))
+
+    return jax.lax.map(lambda row: one(*row), (_paths_first(market), root))
+
+
+def _paths_first(market: Market) -> Market:
+    return jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), market)
+
+
 def _crossings(venue, today, accounts, shown, roots, continuous):
     """Probability of a crossing that ends at each time, given survival before it, `[T, n]`."""
-    assets = roots.shape[-1]
+    assets, kind = roots.shape[-1], shown.quote_price.dtype
+    roots = roots.astype(kind)
 
     def moved(now: Market, shift):
         def by(values, of):
@@ -159,7 +198,7 @@ def _crossings(venue, today, accounts, shown, roots, continuous):
             return distance(venue, account, passage, moved(now, shift), index)[0]
 
         over = distance(venue, account, passage, now, index)
-        slopes = tuple(jax.jacfwd(excess)(jnp.zeros(assets)))
+        slopes = tuple(jax.jacfwd(excess)(jnp.zeros(assets, kind)))
         away = [standard_distance(over[0], slopes, root) for root in (before, after)]
         away = [jnp.where(over[1] > 0, 0.0, x) for x in away]  # the reserve may refuse credit
         return step(venue, account, passage, now, index), over[1] > 0, away

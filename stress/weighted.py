@@ -205,6 +205,8 @@ def refusal(found: Estimate, seen: Diagnostics | None) -> str:
     value, error = float(found.value), float(found.standard_error)
     if not value > 0:
         return "no path reached the event"
+    if not error > 0:
+        return "its sample gives no standard error"
     if not error <= WORST * value:
         return f"its standard error is {error / value:.0%} of the value, at most {WORST:.0%}"
     if seen is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stress.commands.tables import money, number, percent, show_table
+from stress.commands.tables import chance, money, number, percent, show_table
 from stress.errors import InputError
 
 
@@ -40,8 +40,11 @@ def run_command(
     campaign = load_campaign(ref, settings, models or (), None if candles is None else str(candles))
     from stress.campaign import plan as build_plan
     from stress.campaign import run_blocks, tail_contributions
+    from stress.events import rare_events
+    from stress.rare_run import rare_run
 
     plan = build_plan(campaign)
+    rare_events(campaign)  # faults of the input before anything is computed
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = out or Path("runs") / f"{campaign.spec.name}-{stamp}"
     identity = {
@@ -63,7 +66,8 @@ def run_command(
                 totals = run_blocks(plan, folder, threads, advance, say, checked.result)
             checked.result()  # also where every block was there already
         tails = tail_contributions(plan, totals)
-        results = _finish(plan, totals, tails, folder, started, threads)
+        rare = rare_run(plan, totals, say if console.is_terminal else lambda sentence: None)
+        results = _finish(plan, totals, tails, rare, folder, started, threads)
     except KeyboardInterrupt:
         say(f"Finished blocks are kept: the same command with --out {folder} --resume goes on.")
         raise
@@ -106,7 +110,7 @@ def _progress(console: Console, plan):
     return running()
 
 
-def _finish(plan, totals, tails, folder: Path, started: float, threads: int):
+def _finish(plan, totals, tails, rare, folder: Path, started: float, threads: int):
     """Writes dataset, summary and manifest; summary.json last, it marks a finished run."""
     from stress.attributes import attributes
     from stress.book import margin_accounts
@@ -124,7 +128,7 @@ def _finish(plan, totals, tails, folder: Path, started: float, threads: int):
     facts = provenance(campaign, time.monotonic() - started, threads)
     figures = plan.cascade.figures if plan.cascade else None
     told = attributes(campaign, facts, figures)
-    results = build_dataset(plan, totals, tails, now, told, book_response(plan))
+    results = build_dataset(plan, totals, tails, now, told, book_response(plan), rare)
     if campaign.models:
         results = model_spread(results, _variants(campaign))
     save_dataset(results, folder)
@@ -203,8 +207,34 @@ def _show_summary(results) -> None:
     failed = {str(s): int(n) for s, n in pairs if n}
     if set(failed) - {"ok"}:
         print("Paths by status: " + ", ".join(f"{n} {s}" for s, n in failed.items()))
+    _show_events(results)
     if "model_spread" in results:
         _show_spread(results)
+
+
+def _show_events(results) -> None:
+    """Events by scenario: probability, method, effective paths, and the second method beside it."""
+    metrics = [str(m) for m in results["metric"].values if str(m).startswith("event.")]
+    rows, refused = [], []
+    for metric in metrics:
+        for scenario in map(str, results["scenario"].values):
+            at = results.sel(metric=metric, scenario=scenario)
+            sentence = str(at["metric_refusal"].item())
+            name = metric.removeprefix("event.").removesuffix(".probability")
+            if sentence:
+                refused.append(f"{name} under {scenario}: {sentence}.")
+            check, apart = str(at["metric_check"].item()), float(at["metric_agreement"])
+            beside = f"{check} {chance(at['cross_check'].values)}" if check else "-"
+            method = str(at["metric_estimator"].item())
+            paths, effective = int(at["metric_paths"]), float(at["metric_effective_paths"])
+            rows.append([name, scenario, chance(at["system"].values), method, f"{paths:,}",
+                         number(effective), beside, number(apart)])  # fmt: skip
+    if rows:
+        heads = ["event", "scenario", "probability [95 %]", "method", "paths", "effective",
+                 "second method", "z"]  # fmt: skip
+        show_table("Events; z: difference of the two methods in standard errors", heads, rows)
+    for sentence in refused:
+        print(f"Refused: {sentence}")
 
 
 def _show_spread(results) -> None:

@@ -57,3 +57,11 @@ def ratio(value: float | None) -> str:
     if value is None or math.isnan(value):
         return "-"
     return "inf" if math.isinf(value) else f"{value:.4f}"
+
+
+def chance(statistics: Sequence[float]) -> str:
+    """A probability however small, with its interval: value, standard error, low, high."""
+    value, _, low, high = map(float, statistics)
+    if math.isnan(value):
+        return "-"
+    return f"{value:.3g}  [{low:.3g}, {high:.3g}]"

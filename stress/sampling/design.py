@@ -12,6 +12,7 @@ import numpy as np
 Limit = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 MOST_ITERATIONS = 40
+MOST_TURNS = 15
 TOLERANCE = 1e-3  # of the limit function and, relative, of the point
 
 
@@ -67,6 +68,38 @@ def design_point(limit: Limit, begin: np.ndarray) -> DesignPoint | None:
             share /= 2
         point, value, slope = there, at, steep
     return DesignPoint(point, value, converged=abs(value) < 10 * TOLERANCE)
+
+
+def worst_point(limit: Limit, begin: np.ndarray, distance: float) -> np.ndarray | None:
+    """The normals at a given distance |z| on which a figure is greatest.
+
+        z <- distance * gradient / |gradient|
+
+    Args:
+      limit: normals `[T, n]` -> (value, gradient).
+      begin: where to start, `[T, n]`.
+      distance: |z|.
+
+    Returns:
+      The point with the greatest value that was seen; None where the gradient vanishes.
+
+    Source:
+      Li and Foschi (1998), Prob. Eng. Mechanics 13, 177-187: the inverse first-order method.
+    """
+    best, most = None, -np.inf
+    point = distance * begin / np.linalg.norm(begin)
+    for _ in range(MOST_TURNS):
+        value, slope = limit(point)
+        if np.isfinite(value) and value > most:
+            best, most = point, value
+        steepness = float(np.linalg.norm(slope))
+        if not np.isfinite(steepness) or steepness < 1e-12:
+            break
+        turned = distance * slope / steepness
+        if np.linalg.norm(turned - point) < TOLERANCE * distance:
+            break
+        point = turned
+    return best
 
 
 def _merit(point: np.ndarray, value: float, penalty: float) -> float:
