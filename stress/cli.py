@@ -149,6 +149,18 @@ def schema(
 
 
 @app.command()
+def validate(
+    quick: Annotated[bool, typer.Option("--quick", help="what fits into a minute")] = False,
+    format: Format = "table",
+    out: Annotated[Path | None, typer.Option(help="JSON file besides")] = None,
+) -> None:
+    """Every value known without simulation against the simulator; exit code 1 if one fails."""
+    from stress.commands.validate import validate_command
+
+    validate_command(quick, _format(format), out)
+
+
+@app.command()
 def doctor() -> None:
     """Versions, devices and a self-test of the numerics on this machine."""
     from stress.commands.doctor import doctor_command

@@ -72,6 +72,16 @@ def load_campaign(
     data = read_yaml(file)
     for setting in settings:
         _change(data, setting)
+    return campaign_of(data, file, models, candles)
+
+
+def campaign_of(
+    data: dict[str, Any],
+    file: Path = Path("campaign"),
+    models: Sequence[str] = (),
+    candles: str | None = None,
+) -> Campaign:
+    """A campaign from the content of its file; arguments and errors as `load_campaign`."""
     spec = validate(CampaignFile, data, file)
     venue = _venue(spec, file)
     try:
