@@ -7,6 +7,7 @@ import xarray as xr
 
 from reports import cascade_gallery, figures, selection, theme, units
 from reports.frames import Plot, outer_labels, title
+from reports.tail_figures import tails
 
 TOP = 12  # accounts in the figure of top accounts
 MOST_COLUMNS = 3  # panels side by side
@@ -16,6 +17,7 @@ def plots(results: xr.Dataset) -> dict[str, Plot]:
     """Every figure the dataset allows, by key, in the order of the page."""
     made = [liquidation(results), ratios(results), losses(results)]
     made += [*cascade_gallery.plots(results), accounts(results)]
+    made += [plot for plot in [tails(results)] if plot is not None]
     made += [reserve(results, token) for token in selection.tokens(results)]
     return {plot.key: plot for plot in made}
 

@@ -64,13 +64,13 @@ def _of_book(name: str, event: Event, sizes: dict[str, float], campaign: Campaig
     assert event.measure is not None and event.above is not None
     what, unit = NAMES[event.measure]
     level = float(event.above)
-    said = f"{level:,.6g} {unit}"
+    said = _amount(level, unit)
     if event.of == "book":
         size, noun = sizes[event.measure], DENOMINATORS[event.measure]
         if not size > 0:
             key = f"events.{name}.of"
             raise InputError(campaign.file, key, f"a book whose {noun} are 0", "a level in units")
-        said = f"{100 * level:,.6g} % of the book's {noun} now ({level * size:,.6g} {unit})"
+        said = f"{100 * level:,.6g} % of the book's {noun} now ({_amount(level * size, unit)})"
         level *= size
     text = f"{event.description} " if event.description else ""
     about = MEASURES.get(event.measure, ("", "Accounts liquidated by the horizon."))[1]
@@ -81,6 +81,14 @@ def _of_book(name: str, event: Event, sizes: dict[str, float], campaign: Campaig
         measure=event.measure,
         level=level,
     )
+
+
+def _amount(level: float, unit: str) -> str:
+    """A level for people: 26.46M USDC."""
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if unit == "USDC" and level >= size:
+            return f"{level / size:,.4g}{letter} {unit}"
+    return f"{level:,.6g} {unit}"
 
 
 NAMES = {

@@ -31,8 +31,8 @@ from stress.shifts import design_points, event_burst
 from stress.weighted import Diagnostics, diagnostics, refusal, weighted_mean
 
 LINES = 128  # lines of a batch
-PARTICLES = 500  # of a run of the splitting
-MOVES = 6
+PARTICLES = 450  # of a run of the splitting
+MOVES = 5
 FEWEST_RUNS = 8  # of the splitting
 DEFENSIVE = 1  # sixteenths of the paths that are drawn from the target itself
 BURST_SCALES = (0.85, 1.0)  # distances of a bad step, where the event begins at 1

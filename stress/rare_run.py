@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from stress.answers import BEYOND_CHANCE, Answer, answer, event_key
-from stress.batches import batch_of, batched, cautious, within
+from stress.batches import PAIR_BATCHES, batch_of, batched, cautious, within
 from stress.campaign import Plan, path_function, scenario_key
+from stress.errors import InputError
 from stress.estimate import Estimate, paired_difference
 from stress.events import RareEvent, narrowed, rare_events
 from stress.metrics import MEASURES, METRICS, failed_paths, share_of
@@ -17,6 +18,7 @@ from stress.path_function import PathFunction
 from stress.rare import Case, Found, counted
 from stress.replicates import agreement
 from stress.sampling.draws import PLAIN, normals
+from stress.scenarios.student_t import StudentT
 from stress.tail_sample import (
     TailCurve,
     combined,
@@ -31,7 +33,7 @@ from stress.weighted import diagnostics, refusal
 
 TAILS = 0x7A115  # folded into the seed's key for tail samples
 GAPS = 0x6A9  # for the paths on which both ways of watching are compared
-GAP_PATHS = 128
+GAP_PATHS = 256
 MOST_TAIL_PATHS = 16_384
 
 
@@ -84,7 +86,7 @@ def rare_run(
       InputError for an event of an account that the book does not hold.
     """
     spec = plan.campaign.spec
-    found = Rare(events=tuple(rare_events(plan.campaign)), curves=alone(totals).curves)
+    found = Rare(events=check_estimator(plan), curves=alone(totals).curves)
     for name, total in totals.items():
         paths, key = path_function(plan, name), scenario_key(spec.seed, name)
         found.answers[name] = [
@@ -99,6 +101,51 @@ def rare_run(
         if plan.cascade is None and paths.brownian:
             found.gaps[name] = monitoring_gap(paths, jax.random.fold_in(key, GAPS), GAP_PATHS)
     return found
+
+
+def check_estimator(plan: Plan) -> tuple[RareEvent, ...]:
+    """The events of a campaign, once its estimator fits its paths, scenarios and events.
+
+    Errors:
+      InputError naming the key that does not fit.
+    """
+    spec, file = plan.campaign.spec, plan.campaign.file
+    events, settings = tuple(rare_events(plan.campaign)), spec.estimator
+    if settings.method == "sobol":
+        points = spec.paths / settings.replicates
+        if points < 2 or not float(points).is_integer() or int(points) & (int(points) - 1):
+            near = settings.replicates * 2 ** max(1, round(np.log2(max(points, 2))))
+            allowed = f"{settings.replicates} scramblings times a power of two, such as {near:,}"
+            raise InputError(file, "paths", f"{spec.paths:,} Sobol points", allowed)
+    if settings.method == "antithetic" and spec.paths % (2 * PAIR_BATCHES):
+        allowed = f"a multiple of {2 * PAIR_BATCHES}"
+        raise InputError(file, "paths", f"{spec.paths:,} mirrored paths", allowed)
+    if settings.method == "radial":
+        for name in plan.scenarios:
+            process = plan.scenarios[name][0].process
+            if not (isinstance(process, StudentT) and process.radius_per_path):
+                found = f"radial with the prices of the scenario {name}"
+                allowed = "scenarios of the process student_t with `radius: path`"
+                raise InputError(file, "estimator.method", found, allowed)
+    if settings.monitoring == "continuous":
+        _check_continuous(plan, events)
+    return events
+
+
+def _check_continuous(plan: Plan, events: tuple[RareEvent, ...]) -> None:
+    spec, file, key = plan.campaign.spec, plan.campaign.file, "estimator.monitoring"
+    if not any(event.account for event in events):
+        raise InputError(file, key, "continuous without an event of an account", "step, or one")
+    if spec.feedback:
+        raise InputError(file, key, "continuous with feedback", "step")
+    method = spec.estimator.method
+    if method in ("line", "radial", "splitting"):
+        raise InputError(file, key, f"continuous by {method}", "plain, tilt, tilt_sobol or auto")
+    for name in plan.scenarios:
+        if not path_function(plan, name).brownian:
+            found = f"continuous with the prices or the oracle of the scenario {name}"
+            allowed = "step, or the process gbm or student_t with a live oracle"
+            raise InputError(file, key, found, allowed)
 
 
 def alone(totals: Mapping[str, Totals]) -> Rare:

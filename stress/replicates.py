@@ -42,28 +42,35 @@ def from_replicates(values: ArrayLike, level: float = 0.95) -> Estimate:
 def probability_from_replicates(values: ArrayLike, level: float = 0.95) -> Estimate:
     r"""Small probability from independent runs of a splitting, which err by a factor.
 
-        value = mean,   interval = value exp(-+ t_(R-1) se / value)
+        value = mean;    interval = exp(m + s^2 / 2 -+ t_(R-1) sqrt(s^2 / R + s^4 / (2 (R - 1))))
+
+    with mean m and deviation s of the logarithms: Cox's interval for the mean of a log-normal law.
 
     Args:
       values: `[R]`, at least 0.
       level: coverage.
 
     Returns:
-      Scalars; unlike Student's interval it is never below 0 and leans towards larger values.
-      Measured to cover 0.94 to 0.96 for log-normal runs of relative error 0.1 to 0.5 at R = 8 to 32
-      (`tests/coverage_study.py`).
+      Scalars; unlike Student's interval it is never below 0 and leans towards larger values, as
+      runs do. Student's own where a run found nothing. Measured to cover 0.93 to 0.97 for runs of
+      relative error up to 0.5 at R = 8 and 32 (`tests/coverage_study.py`).
 
     Errors:
       As `from_replicates`.
+
+    Source:
+      Zhou and Gao (1997), Statistics in Medicine 16, 783-790.
     """
-    plain = from_replicates(values, level)
-    value, error = float(plain.value), float(plain.standard_error)
-    if not value > 0 or not np.isfinite(error):
-        return plain
-    count = len(as_float(values))
+    plain, x = from_replicates(values, level), as_float(values)
+    if not np.all(x > 0):
+        return as_estimate(plain.value, plain.standard_error, max(plain.low, 0.0), plain.high)
+    logs, count = np.log(x), len(x)
+    square = logs.var(ddof=1)
     t = float(special.stdtrit(count - 1, special.ndtr(normal_quantile(level))))
-    factor = math.exp(t * error / value)
-    return as_estimate(value, error, value / factor, value * factor)
+    reach = t * np.sqrt(square / count + square**2 / (2 * (count - 1)))
+    centre = logs.mean() + square / 2
+    ends = (np.exp(centre - reach), np.exp(centre + reach))
+    return as_estimate(plain.value, plain.standard_error, *ends)
 
 
 def pair_means(values: ArrayLike) -> np.ndarray:

@@ -12,6 +12,7 @@ from scipy import special, stats
 
 from stress.scenarios import gbm, hawkes, jumps, kou, merton
 from stress.scenarios.gaussian import HOURS_PER_YEAR
+from stress.validate.processes import kou_hits
 
 PAIR = np.linalg.cholesky(np.array([[1.0, 0.5], [0.5, 1.0]]))
 SIGMA, DRIFT = np.array([0.5, 0.9]), np.array([0.1, -0.2])
@@ -116,71 +117,20 @@ def test_moments_over_a_day_whatever_the_step(name: str, hours: float, steps: in
     assert max(map(abs, errors(returns_of(gbm, plain, 20_000, 1, 24.0)[:, 0]))) > 4
 
 
-def bridge_hits(day_steps: int, days: float, barrier: float, paths: int, jumping: bool, seed: int):
-    """P(continuous path below a log barrier) of each path of Kou's reference case.
-
-    Steps are short; within one the diffusion's bridge gives the crossing. A step with a jump is
-    split at the jump's time, uniform, so that nothing is left to the step: its two bridges meet at
-    the jump. (Two jumps in a step of an hour: probability 1.6e-5.)
-    """
-    steps = int(days * day_steps)
-    hours = 24 / day_steps
-    sigma = 0.6
-    rate = 50.0 if jumping else 0.0
-    variance = sigma**2 + 50.0 * 2 * (0.4 * 0.03**2 + 0.6 * 0.05**2)
-    volatility = np.array([sigma if jumping else np.sqrt(variance)])
-    growth = rate * (0.4 / 0.97 + 0.6 / 1.05 - 1)
-    model = kou.build(
-        volatility, volatility**2 / 2 + growth, np.eye(1), 0.0, np.array([rate]), np.array([0.4]),
-        np.array([0.03]), np.array([0.05]), hours,
-    )  # fmt: skip
-    still = kou.build(
-        volatility, volatility**2 / 2 + growth, np.eye(1), 0.0, np.array([0.0]), np.array([0.4]),
-        np.array([0.03]), np.array([0.05]), hours,
-    )  # fmt: skip
-    width, own = kou.normals_per_step(model), kou.normals_per_step(still)
-    spread = volatility[0] * np.sqrt(hours / HOURS_PER_YEAR)
-
-    def one(key):
-        draws = jax.random.normal(key, (steps, width + 2), jnp.float64)
-        whole = kou.log_returns(model, draws[:, :width], hours)[:, 0]
-        # with the jumps off, the rest of the return is the diffusion's (its drift set to 0)
-        diffusion = kou.log_returns(still, draws[:, :own], hours)[:, 0] - growth * hours / (
-            HOURS_PER_YEAR
-        )
-        jump = whole - diffusion
-        split = jax.scipy.special.ndtr(draws[:, width])
-        meet = split * diffusion + spread * jnp.sqrt(split * (1 - split)) * draws[:, width + 1]
-        level = jnp.concatenate([jnp.zeros(1), jnp.cumsum(whole)])[:-1]
-
-        def stays(start, end, part):
-            gap = (start - barrier) * (end - barrier)
-            crossed = jnp.exp(-2 * gap / (spread**2 * jnp.maximum(part, 1e-12)))
-            return jnp.where((start > barrier) & (end > barrier), 1 - crossed, 0.0)
-
-        before = stays(level, level + meet, split)
-        after = stays(level + meet + jump, level + whole, 1 - split)
-        return 1 - jnp.prod(before * after)
-
-    keys = jax.random.split(jax.random.key(seed), paths)
-    run = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=1000))
-    return np.asarray(run(keys))
-
-
 @pytest.mark.parametrize("row", [0, 1])
 def test_kou_drop_probabilities(shared: Path, row: int) -> None:
     known = references(shared)["kou_jump_drop"]["rows"][row]
     exact, barrier = float(known["p"]), float(np.log1p(-known["drop"]))
-    hits = bridge_hits(24, known["days"], barrier, (40_000, 8_000)[row], True, seed=row)
+    hits = kou_hits(known["days"], barrier, (40_000, 8_000)[row], seed=row)
     assert abs(mean_error(hits, exact)) < 4
-    plain = bridge_hits(24, known["days"], barrier, 4_000, False, seed=9)
+    plain = kou_hits(known["days"], barrier, 4_000, seed=9, jumping=False)
     assert abs(mean_error(plain, exact)) > 4  # the same variance without jumps
 
 
 @pytest.mark.slow
 def test_kou_drop_probability_of_a_month(shared: Path) -> None:
     known = references(shared)["kou_jump_drop"]["rows"][2]
-    hits = bridge_hits(24, known["days"], float(np.log1p(-known["drop"])), 20_000, True, 5)
+    hits = kou_hits(known["days"], float(np.log1p(-known["drop"])), 20_000, seed=5)
     assert abs(mean_error(hits, float(known["p"]))) < 4
 
 

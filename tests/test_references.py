@@ -11,7 +11,6 @@ To print the table of all rows: python -m tests.test_references
 import json
 import math
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,18 +26,15 @@ import jax.numpy as jnp
 import numpy as np
 import oracles
 import pytest
-from campaign_cases import VENUE, write
+from campaign_cases import VENUE
 
 from models.funding import funding_rate
-from stress.campaign import plan, run_blocks
-from stress.config import load_campaign
+from stress.campaign import run_blocks
 from stress.totals import Totals
+from stress.validate.accounts import BARRIERS, LTV, NO_FUNDING, built
 from stress.venues import build_venue, load_venue
 
 FILE = Path(__file__).resolve().parents[2] / "shared" / "validation" / "reference_values.json"
-NO_FUNDING = -0.0005  # premium: its distance to the interest is more than the formula clamps
-LTV, SPOT = 0.65, 100.0
-BARRIERS = (90.0, 80.0, 70.0, 55.0)
 LIMIT = 4.0  # standard errors
 
 
@@ -61,66 +57,8 @@ class Row:
         return (self.value - self.exact) / math.sqrt(self.exact * (1 - self.exact) / self.paths)
 
 
-def document(days: int, step: str, paths: int, volatility: float) -> dict[str, Any]:
-    """A looper and four barriers under Brownian motions; volatilities times `volatility`."""
-    rules = load_venue(VENUE).file
-    maintenance = 1 / (2 * rules.margin_tables[rules.markets["BTC"].value].value[0][1])
-    long = {"market": "BTC", "size": 1.0, "entry_price": SPOT, "margin": "cross"}
-    accounts: list[dict[str, Any]] = [
-        {
-            "id": "looper",
-            "mode": "portfolio",
-            "balances": {"USDC": -LTV * 1000 * SPOT},
-            "supplied": {"HYPE": 1000.0},
-        }
-    ]
-    for barrier in BARRIERS:
-        cash = SPOT - barrier * (1 - maintenance)
-        accounts.append(
-            {
-                "id": f"at-{barrier:g}",
-                "mode": "cross",
-                "balances": {"USDC": cash},
-                "positions": [long],
-            }
-        )
-    return {
-        "name": "references",
-        "venue": VENUE,
-        "book": {
-            "as_of": "2026-09-08T00:00:00Z",
-            "venue": VENUE,
-            "prices": {"BTC": SPOT, "HYPE": SPOT},
-            "reserves": {"USDC": {"supplied": 4e8, "borrowed": 2e8}},
-            "accounts": accounts,
-        },
-        "horizon": f"{days}d",
-        "step": step,
-        "paths": paths,
-        "seed": 20260908,
-        "precision": "float64",
-        "block": 8192,
-        "scenarios": {
-            "base": {
-                "prices": {
-                    "process": "gbm",
-                    "volatility": {"BTC": 0.8 * volatility, "HYPE": 1.2 * volatility},
-                    "drift": {"BTC": 0.0, "HYPE": 0.0},
-                    "correlation": 0.0,
-                },
-                "utilization": {"process": "constant", "USDC": 0.5},
-                "funding": {"premium": NO_FUNDING},
-            }
-        },
-        "assumptions": {"min_borrow_offset": "none"},
-    }
-
-
-def totals_of(
-    folder: Path, days: int, step: str = "1h", paths: int = 2**17, volatility: float = 1.0
-) -> Totals:
-    file = write(folder, document(days, step, paths, volatility))
-    return run_blocks(plan(load_campaign(file)), None, 2)["base"]
+def totals_of(days: int, step: float = 1.0, paths: int = 2**17, volatility: float = 1.0) -> Totals:
+    return run_blocks(built(days, step, paths, volatility), None, 2)["base"]
 
 
 def gone(totals: Totals, account: int) -> int:
@@ -158,10 +96,10 @@ def barrier_rows(totals: Totals, days: int, monitored: int) -> list[Row]:
     ]
 
 
-def rows_of(folder: Path, days: int, step: str = "1h", **options: Any) -> list[Row]:
-    totals = totals_of(folder, days, step, **options)
+def rows_of(days: int, step: float = 1.0, **options: Any) -> list[Row]:
+    totals = totals_of(days, step, **options)
     monitored = len(totals.counts["first"]) - 2
-    looper = looper_rows(totals, days) if step == "1h" else []
+    looper = looper_rows(totals, days) if step == 1 else []
     return looper + barrier_rows(totals, days, monitored)
 
 
@@ -174,22 +112,22 @@ def test_nothing_but_the_price_moves_a_barrier() -> None:
     assert np.asarray(venue.ltv)[venue.tokens.index("HYPE")] == LTV
 
 
-def test_a_week_by_the_hour(tmp_path: Path, shared: Path) -> None:
+def test_a_week_by_the_hour(shared: Path) -> None:
     """Six of the references with 2^16 paths; a volatility 3 % too high fails with half of them."""
-    rows = rows_of(tmp_path, 7, paths=2**16)
+    rows = rows_of(7, paths=2**16)
     assert len(rows) == 6
     assert max(abs(row.z) for row in rows) < LIMIT, rows
-    wrong = rows_of(tmp_path, 7, paths=2**15, volatility=1.03)
+    wrong = rows_of(7, paths=2**15, volatility=1.03)
     assert [row.z > LIMIT for row in wrong[:4]] == [True] * 4, wrong
 
 
-CAMPAIGNS = ((1, "1h", 4), (7, "1h", 6), (30, "1h", 3), (7, "1d", 1))
+CAMPAIGNS = ((1, 1.0, 4), (7, 1.0, 6), (30, 1.0, 3), (7, 24.0, 1))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("days", "step", "number"), CAMPAIGNS)
-def test_every_reference(tmp_path: Path, shared: Path, days: int, step: str, number: int) -> None:
-    rows = rows_of(tmp_path, days, step)
+def test_every_reference(shared: Path, days: int, step: float, number: int) -> None:
+    rows = rows_of(days, step)
     assert len(rows) == number and rows[0].paths == 2**17
     assert max(abs(row.z) for row in rows) < LIMIT, rows
 
@@ -198,7 +136,6 @@ if __name__ == "__main__":
     print(f"{'reference':28} {'campaign':>12} {'exact':>12} {'z':>6}")
     for of_days, of_step, _ in CAMPAIGNS:
         began = time.perf_counter()
-        with tempfile.TemporaryDirectory() as made:
-            for found in rows_of(Path(made), of_days, of_step):
-                print(f"{found.name:28} {found.value:12.6g} {found.exact:12.6g} {found.z:6.2f}")
-        print(f"  {of_days} d in steps of {of_step}: {time.perf_counter() - began:.1f} s")
+        for found in rows_of(of_days, of_step):
+            print(f"{found.name:28} {found.value:12.6g} {found.exact:12.6g} {found.z:6.2f}")
+        print(f"  {of_days} d in steps of {of_step} h: {time.perf_counter() - began:.1f} s")

@@ -40,11 +40,10 @@ def run_command(
     campaign = load_campaign(ref, settings, models or (), None if candles is None else str(candles))
     from stress.campaign import plan as build_plan
     from stress.campaign import run_blocks, tail_contributions
-    from stress.events import rare_events
-    from stress.rare_run import rare_run
+    from stress.rare_run import check_estimator, rare_run
 
     plan = build_plan(campaign)
-    rare_events(campaign)  # faults of the input before anything is computed
+    check_estimator(plan)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = out or Path("runs") / f"{campaign.spec.name}-{stamp}"
     identity = {

@@ -1,0 +1,239 @@
+"""How often nominal 95 % intervals contain the truth, over 1,000 seeded repetitions.
+
+To print the table: python -m tests.coverage_study
+"""
+
+# ruff: noqa: E402
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from stress.environment import prepare_environment
+
+prepare_environment()
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import special
+from statistics_helpers import clusters, lognormal_tail, losses, normal_tail, summed, t4_tail
+
+from stress import estimate, tail
+from stress.estimate import Estimate
+from stress.replicates import from_replicates, pair_means, probability_from_replicates
+from stress.sampling.draws import PLAIN, Draws, draws, normals
+from stress.sampling.line import line_probability
+from stress.sampling.splitting import split
+from stress.sampling.tilt import likelihood_ratio, mixture, tilted
+from stress.weighted import (
+    weighted_expected_shortfall,
+    weighted_mean,
+    weighted_proportion,
+    weighted_quantile,
+)
+
+REPEATS = 1000
+LOW, HIGH = 0.93, 0.97
+STEPS, LEVEL = 8, 3.3  # a walk of eight steps, its end 3.3 deviations out: 4.8e-4
+EXACT = float(special.ndtr(-LEVEL))
+Case = Callable[[int], float]  # repetitions -> share of intervals that contain the truth
+
+
+def _share(found: list[Estimate], exact: float) -> float:
+    return float(np.mean([e.low <= exact <= e.high for e in found]))
+
+
+def _rows(found: Estimate, exact: float) -> float:
+    return float(np.mean((found.low <= exact) & (exact <= found.high)))
+
+
+def _binomial(method: Callable) -> Case:
+    def run(repeats: int) -> float:
+        counts = np.random.default_rng(1).binomial(4096, 0.013, repeats)
+        return _rows(method(counts, 4096), 0.013)
+
+    return run
+
+
+def _plain(kind: str, of: Callable[[np.ndarray], Estimate], exact: float) -> Case:
+    return lambda repeats: _rows(of(losses(kind)[:repeats]), exact)
+
+
+def _paired(repeats: int) -> float:
+    rng = np.random.default_rng(2)
+    a = rng.lognormal(size=(repeats, 2048))
+    return _rows(estimate.paired_difference(a + rng.normal(0.1, 1, a.shape), a), 0.1)
+
+
+def _ratio(repeats: int) -> float:
+    rng = np.random.default_rng(3)
+    y = rng.gamma(4.0, size=(repeats, 1024))
+    return _rows(estimate.ratio_of_means(1.4 * y + rng.normal(size=y.shape), y), 1.4)
+
+
+def _clustered(repeats: int) -> float:
+    counts = clusters(np.random.default_rng(4), 0.03, 0.2, (repeats, 4096), 50)
+    return _rows(summed(counts, 50), 0.03)
+
+
+def _mirrored(repeats: int) -> float:
+    z = np.random.default_rng(5).standard_normal((repeats, 1024))
+    pairs = np.exp(np.stack([z, -z], axis=-1)).reshape(repeats, -1)
+    return _rows(estimate.mean(pair_means(pairs)), math.exp(0.5))
+
+
+def walk(key: jax.Array, how: Draws = PLAIN, count: int = 2048, wrong: bool = False):
+    """Ends of tilted walks in deviations, weights and strata."""
+    move = np.full((STEPS, 1), LEVEL / math.sqrt(STEPS))
+    mix = mixture(np.stack([np.zeros((STEPS, 1)), move]), (2, 14))
+    drawn, which = tilted(mix, how, key, jnp.arange(count), STEPS, 1)
+    ratio = likelihood_ratio(mix, drawn)[:, -1]
+    if wrong:  # the quadratic term with the wrong sign
+        ratio = 1 / (2 / 16 + 14 / 16 * jnp.exp(LEVEL * drawn.sum((1, 2)) / math.sqrt(STEPS)
+                                                + LEVEL**2 / 2))  # fmt: skip
+    ends = drawn.sum((1, 2)) / math.sqrt(STEPS)
+    return np.asarray(ends), np.asarray(ratio), np.asarray(which)
+
+
+def _keys(repeats: int) -> list[jax.Array]:
+    return list(jax.random.split(jax.random.key(6), repeats))
+
+
+def _tilted(of: Callable[..., Estimate], exact: float, wrong: bool = False) -> Case:
+    return lambda repeats: _share([of(*walk(k, wrong=wrong)) for k in _keys(repeats)], exact)
+
+
+def _exceeds(x: np.ndarray, w: np.ndarray, k: np.ndarray) -> Estimate:
+    return weighted_proportion(x > LEVEL, w, k)
+
+
+def _stratum_mean(x: np.ndarray, w: np.ndarray, k: np.ndarray) -> Estimate:
+    return weighted_mean(np.maximum(x, 0), w, k)
+
+
+def _sobol(repeats: int, tilt: bool = True, shared: bool = False) -> float:
+    """Randomised points: 16 scramblings of 128 points."""
+    how = draws("sobol", np.ones(STEPS), 1, 16, "bridge")
+    found = []
+    for key in _keys(repeats):
+        if tilt:
+            x, w, _ = walk(key, how)
+            terms = w * (x > LEVEL)
+            exact = EXACT
+        else:
+            z = np.asarray(normals(how, key, jnp.arange(2048), STEPS, 1))[:, :, 0]
+            terms = np.maximum(np.cumsum(z, axis=1).max(axis=1), 0)
+            exact = MEAN_MAXIMUM
+        parts = terms.reshape(-1, 16).mean(axis=0)
+        if shared:  # repeats that differ in nothing but rounding
+            parts = parts[0] * (1 + 1e-9 * np.arange(16))
+        found.append(from_replicates(parts))
+    return _share(found, exact)
+
+
+MEAN_MAXIMUM = sum(1 / math.sqrt(2 * math.pi * k) for k in range(1, STEPS + 1))  # Spitzer 1956
+
+
+def _lines(repeats: int) -> float:
+    direction = np.zeros((STEPS, 1))
+    direction[0, 0] = 1.0
+    found = []
+    for key in _keys(repeats):
+        drawn = normals(PLAIN, key, jnp.arange(4096), STEPS, 1)
+        lines = line_probability(LINE_SCORE, drawn, direction).probability
+        found.append(weighted_mean(lines, np.ones(len(lines))))
+    return _share(found, LINE_EXACT)
+
+
+def _line_score(z):
+    return 0.8 * z[:, 0, 0] + 0.6 * z[:, 1, 0] - LEVEL
+
+
+LINE_SCORE, LINE_EXACT = jax.jit(_line_score), float(special.ndtr(-LEVEL))
+
+
+def _splitting(repeats: int) -> float:
+    """Eight runs of 500 particles each."""
+    found = []
+    for key in _keys(repeats):
+        runs = [split(_end, k, 500, (2, 1), 6).probability for k in jax.random.split(key, 8)]
+        found.append(probability_from_replicates(np.array(runs)))
+    return _share(found, EXACT)
+
+
+def _ends(z):
+    return z.sum((1, 2)) / math.sqrt(2) - LEVEL
+
+
+_end = jax.jit(_ends)
+
+
+def _lognormal_runs(spread: float, runs: int) -> Case:
+    def run(repeats: int) -> float:
+        rng = np.random.default_rng(7)
+        sigma = math.sqrt(math.log1p(spread**2))
+        x = np.exp(rng.normal(-(sigma**2) / 2, sigma, (repeats, runs)))
+        return _share([probability_from_replicates(row) for row in x], 1.0)
+
+    return run
+
+
+T99, T_SHORT = t4_tail(0.99)
+CASES: dict[str, Case] = {
+    "proportion (Wilson), p 1.3 %": _binomial(estimate.proportion),
+    "mean, lognormal": _plain("lognormal", estimate.mean, math.exp(0.5)),
+    "quantile 99 %, Student-t4": _plain("t4", lambda x: tail.quantile(x, 0.99), T99),
+    "ES 99 %, Student-t4": _plain("t4", lambda x: tail.expected_shortfall(x, 0.99), T_SHORT),
+    "ES 99 %, mostly zero": _plain(
+        "mostly zero", lambda x: tail.expected_shortfall(x, 0.99), lognormal_tail(0.99, 0.05)[1]
+    ),
+    "paired difference": _paired,
+    "ratio of means": _ratio,
+    "share of a group, clustered": _clustered,
+    "mirrored pairs, mean": _mirrored,
+    "tilt, probability 4.8e-4": _tilted(_exceeds, EXACT),
+    "tilt, mean": _tilted(_stratum_mean, 1 / math.sqrt(2 * math.pi)),
+    "tilt, quantile 99.9 %": _tilted(
+        lambda x, w, k: weighted_quantile(x, w, 0.999, k), normal_tail(0.999)[0]
+    ),
+    "tilt, ES 99.9 %": _tilted(
+        lambda x, w, k: weighted_expected_shortfall(x, w, 0.999, k), normal_tail(0.999)[1]
+    ),
+    "Sobol, mean of a maximum": lambda repeats: _sobol(repeats, tilt=False),
+    "tilt_sobol, probability 4.8e-4": _sobol,
+    "line, probability 4.8e-4": _lines,
+    "splitting, 8 runs, 4.8e-4": _splitting,
+    "splitting, 8 lognormal runs of error 0.5": _lognormal_runs(0.5, 8),
+    "splitting, 32 lognormal runs of error 0.5": _lognormal_runs(0.5, 32),
+}
+CONSERVATIVE: dict[str, Case] = {
+    "Clopper-Pearson, p 1.3 %": _binomial(estimate.clopper_pearson),
+}
+CONTROLS: dict[str, Case] = {
+    "wrong likelihood ratio": _tilted(_exceeds, EXACT, wrong=True),
+    "shared seed": lambda repeats: _sobol(repeats, shared=True),
+}
+
+
+def table(repeats: int = REPEATS) -> list[tuple[str, float, str]]:
+    """(interval, coverage, verdict) of every case."""
+    rows = []
+    for name, case in CASES.items():
+        share = case(repeats)
+        rows.append((name, share, "ok" if LOW <= share <= HIGH else "OUTSIDE"))
+    for name, case in CONSERVATIVE.items():
+        share = case(repeats)
+        rows.append((name, share, "ok, never below" if share >= LOW else "OUTSIDE"))
+    for name, case in CONTROLS.items():
+        share = case(min(repeats, 200))
+        rows.append((f"control: {name}", share, "caught" if share < LOW else "NOT CAUGHT"))
+    return rows
+
+
+if __name__ == "__main__":
+    print(f"{'nominal 95 % interval':45} coverage  (its own error {0.0069:.4f})")
+    for interval, covered, verdict in table():
+        print(f"{interval:45} {covered:8.3f}  {verdict}", flush=True)
