@@ -105,6 +105,15 @@ def margin_ratio(results: xr.Dataset, ax: Axes, weight: str = "accounts") -> Axe
             x=known, weights=weights, complementary=True, ax=ax, color=colour, legend=False,
             lw=1.6, ls="--" if name == "now" else "-",
         )  # fmt: skip
+        for end in ("low", "high"):
+            if name != "now" and "account_pmr_horizon_band" in results:
+                scenario = scenarios[len(labels) - 1]
+                band = results["account_pmr_horizon_band"].sel(scenario=scenario, end=end)
+                edge = selection.at_quantile(band, selection.STRESS_QUANTILE).values.astype(float)
+                seaborn.ecdfplot(
+                    x=np.clip(np.nan_to_num(edge, nan=0.0, posinf=9.0), 0, 9.0), weights=weights,
+                    complementary=True, ax=ax, color=colour, legend=False, lw=0.6, alpha=0.6,
+                )  # fmt: skip
         above = float(weights[known > triggers[0]].sum() / weights.sum())
         labels.append((above, units.shorten(name, 22), colour))
     ax.set(xlabel="margin ratio (1)", ylabel=f"share above (% of {what})")  # seaborn's are others
@@ -150,6 +159,9 @@ def reserve_fan(
         ax.fill_between(time, edges[0], edges[1], color=colour, alpha=opacity, lw=0)
     median = selection.at_quantile(fan, 0.5).values.astype(float)
     ax.plot(time, median, color=colour)
+    if f"{variable}_band" in results:
+        bands = results[f"{variable}_band"].sel(scenario=scenario, token=token)
+        _error_bars(ax, time, fan, bands, colour)
     within = results[variable].sel(token=token, quantile=slice(0, 0.992)).values.astype(float)
     within = within[np.isfinite(within)]
     if variable == "utilization":
@@ -168,6 +180,20 @@ def reserve_fan(
     labels = [(ends[n], n, theme.INK if n == "median" else theme.MUTED) for n in reversed(shown)]
     theme.label_ends(ax, labels)
     return ax
+
+
+def _error_bars(ax: Axes, time: np.ndarray, fan: xr.DataArray, bands: xr.DataArray, colour) -> None:
+    """95 % intervals of the outer quantiles and the median at four times."""
+    places = np.unique(np.linspace(0, len(time) - 1, 5).round().astype(int))[1:]
+    for level in (0.01, 0.5, 0.99):
+        value = selection.at_quantile(fan, level).values.astype(float)[places]
+        low, high = (
+            selection.at_quantile(bands.sel(end=e), level).values.astype(float)[places]
+            for e in ("low", "high")
+        )
+        reach = np.maximum([value - low, high - value], 0)
+        ax.errorbar(time[places], value, yerr=reach, fmt="none", ecolor=colour, elinewidth=1.2,
+                    capsize=2.2)  # fmt: skip
 
 
 def equity_loss(results: xr.Dataset, ax: Axes, measure: str = "equity_loss") -> Axes:

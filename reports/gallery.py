@@ -69,7 +69,8 @@ def ratios(results: xr.Dataset) -> Plot:
         caption=(
             "A curve gives the share of accounts (top) or of loans (bottom) whose margin ratio is "
             "above the level below it; dashed: now, coloured: the ratio each account exceeds in "
-            f"1 % of paths, at the horizon or when liquidated; dotted: the trigger, {levels}."
+            "1 % of paths, at the horizon or when liquidated, between thin lines its 95 % "
+            f"interval; dotted: the trigger, {levels}."
         ),
         alternative=(
             "Two charts of the share of accounts and of loans above each margin ratio, now "
@@ -160,7 +161,8 @@ def reserve(results: xr.Dataset, token: str) -> Plot:
         heading=f"How much of the {units.shorten(token)} reserve is lent, and at what rate",
         caption=(
             "Shaded from light to dark: where utilization (left) and the yearly borrow rate "
-            "(right) lie in 98, 90 and 50 % of paths; the line is the median."
+            "(right) lie in 98, 90 and 50 % of paths; the line is the median. Bars: 95 % intervals "
+            "of the outer quantiles and the median."
         ),
         alternative="Fan charts. Utilization at the horizon, " + "; ".join(said) + ".",
         svg=svg,

@@ -24,6 +24,7 @@ from stress.metrics import (
     account_estimates,
     failed_paths,
 )
+from stress.pool_dataset import BAND, pool_variables
 from stress.rare_dataset import (
     STATISTICS,
     event_metrics,
@@ -34,8 +35,8 @@ from stress.rare_dataset import (
 )
 from stress.rare_run import Rare, alone
 from stress.static_response import SHOCKS
-from stress.tail import exceedance_curve, histogram_quantile
-from stress.totals import UTILIZATION_BINS, Totals
+from stress.tail import exceedance_curve, histogram_quantile, interval_levels
+from stress.totals import Totals
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 DEEPEST = 4  # exceedance probabilities go to this many paths
@@ -91,6 +92,7 @@ def build_dataset(
         "exceedance": probabilities,
         "status": list(status.NAMES),
         "status_meaning": ("status", list(status.STATUS.values())),
+        "end": ["low", "high"],
         **rare_coordinates(),
     }
     parts = [
@@ -163,7 +165,7 @@ def _scenario(
             "is across paths, on which accounts are dependent.",
         ),
     )
-    parts |= _pool(plan, totals)
+    parts |= pool_variables(plan, totals, QUANTILES)
     curves = [exceedance_curve(totals.by_path[m], probabilities) for m in MEASURES]
     parts["loss_curve"] = (
         ("measure", "exceedance", "statistic"),
@@ -203,6 +205,10 @@ def _account_tails(plan: Plan, totals: Totals, tails: Mapping[str, np.ndarray]) 
         when = plan.campaign.grid @ first / first.sum(axis=0)
     edges = np.append(np.arange(RATIO_BINS) * RATIO_STEP, np.inf)
     ratios = histogram_quantile(totals.counts["ratio"], edges, QUANTILES)
+    bands = [
+        histogram_quantile(totals.counts["ratio"], edges, ends)
+        for ends in interval_levels(totals.paths, QUANTILES)
+    ]
     worst = "over the worst 1 % of paths by the book's total; adds up to the expected shortfall."
     return {
         "account_liquidation_time": (
@@ -224,6 +230,11 @@ def _account_tails(plan: Plan, totals: Totals, tails: Mapping[str, np.ndarray]) 
                 f"at the first liquidation; from a histogram with bins of {RATIO_STEP}.",
             ),
         ),
+        "account_pmr_horizon_band": (
+            ("account", "quantile", "end"),
+            np.moveaxis(np.stack(bands, axis=-1), 0, 1),
+            _attrs("1", "interval of the margin ratio at the horizon", BAND),
+        ),
         "account_expected_shortfall_contribution": (
             ("account",),
             tails["bad_debt"],
@@ -235,51 +246,6 @@ def _account_tails(plan: Plan, totals: Totals, tails: Mapping[str, np.ndarray]) 
             _attrs("USDC", "contribution to the loss of equity", f"Mean loss of equity {worst}"),
         ),
     }
-
-
-def _pool(plan: Plan, totals: Totals) -> Variables:
-    """Fans of utilization and borrow rate, and price moves."""
-    lending = plan.inputs.venue.lending
-    counts = totals.counts["utilization"]
-    edges = np.append(np.arange(UTILIZATION_BINS + 1), UTILIZATION_BINS + 1e-9) / UTILIZATION_BINS
-    times, quotes, bins = counts.shape
-    flat = histogram_quantile(counts.reshape(-1, bins).T, edges, QUANTILES)
-    used = np.minimum(np.moveaxis(flat.reshape(len(QUANTILES), times, quotes), 0, -1), 1.0)
-    used = np.moveaxis(used, 1, 0)
-    kink, slope, base = (
-        np.asarray(x)[:, None, None] for x in (lending.kink, lending.slope, lending.base_rate)
-    )
-    rate = base + slope * np.maximum(used - kink, 0)
-    moves = {
-        "price_return": (
-            "log_return",
-            "return over the horizon",
-            "Simple return of the price from now to the horizon.",
-        ),
-        "worst_price_return": (
-            "worst_log_return",
-            "worst return along the path",
-            "Least simple return from now to any time of the grid.",
-        ),
-    }
-    bands = "Quantiles over paths at each time"
-    result: Variables = {
-        "utilization": (
-            ("token", "time", "quantile"), used,
-            _attrs("1", "utilization", f"{bands}: borrowed over supplied of the reserve."),
-        ),
-        "borrow_rate": (
-            ("token", "time", "quantile"), rate,
-            _attrs("1/year", "borrow rate", f"{bands}: nominal borrow rate of the reserve."),
-        ),
-    }  # fmt: skip
-    for name, (source, label, definition) in moves.items():
-        values = np.expm1(
-            np.quantile(totals.by_path[source], QUANTILES, axis=0, method="inverted_cdf")
-        )
-        attrs = _attrs("1", label, f"Quantiles over paths. {definition}")
-        result[name] = (("asset", "quantile"), values.T, attrs)
-    return result
 
 
 def _sizes(book: Book, groups: list[str]) -> np.ndarray:

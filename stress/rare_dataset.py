@@ -104,7 +104,7 @@ def rare_parts(
             if not answer.check.refusal:
                 check[i] = stacked(answer.check.estimate)
     parts: Variables = {
-        key: (("metric",), np.array(values, object), attrs("", *TOLD[key]))
+        key: (("metric",), np.array(values, object), attrs("text", *TOLD[key]))
         for key, values in text.items()
     }
     for key, values in figures.items():

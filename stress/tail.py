@@ -50,6 +50,25 @@ def quantile(values: ArrayLike, levels: ArrayLike, confidence: float = 0.95) -> 
         return as_estimate(value, (high - low) / (2 * z), low, high)
 
 
+def interval_levels(
+    paths: int, levels: ArrayLike, confidence: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Levels whose empirical quantiles hold the quantiles at `levels` between them, as `quantile`.
+
+    Args:
+      paths: size of the sample.
+      levels: p in (0, 1), `[L]`.
+      confidence: least coverage of each interval.
+
+    Returns:
+      (low, high) in [0, 1], `[L]`; 0 or 1 where the sample does not reach far enough for an end.
+    """
+    p, outside = as_float(levels), special.ndtr(-normal_quantile(confidence))
+    low = stats.binom.ppf(outside, paths, p) / paths
+    high = (stats.binom.isf(outside, paths, p) + 1) / paths
+    return np.clip(low, 0, 1), np.clip(high, 0, 1)
+
+
 def exceedance_curve(
     values: ArrayLike, probabilities: ArrayLike, confidence: float = 0.95
 ) -> Estimate:

@@ -234,15 +234,15 @@ def _moments(x: np.ndarray, stratum: ArrayLike | None) -> tuple[np.ndarray, np.n
     if stratum is not None:
         labels = np.asarray(stratum)
         groups = [np.flatnonzero(labels == k) for k in np.unique(labels)]
-    whole = x.mean(axis=-1, keepdims=True)
+    whole = x - x.mean(axis=-1, keepdims=True)
+    spread = (whole**2).sum(axis=-1) / max(n - 1, 1)
     second, third = np.zeros(x.shape[:-1]), np.zeros(x.shape[:-1])
     for members in groups:
         part = x[..., members]
         size = len(members)
-        centre = part.mean(axis=-1, keepdims=True) if size > 1 else whole
-        away = part - centre
-        spare = size / (size - 1) if size > 1 else 1.0
-        second = second + (away**2).sum(axis=-1) * spare / n
+        away = part - part.mean(axis=-1, keepdims=True) if size > 1 else whole[..., members]
+        own = size / (size - 1) * (away**2).sum(axis=-1) if size > 1 else spread
+        second = second + own / n
         third = third + (away**3).sum(axis=-1) / n
     return second, third
 

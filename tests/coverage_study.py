@@ -19,16 +19,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy import special
+from scipy.stats import qmc
 from statistics_helpers import clusters, lognormal_tail, losses, normal_tail, summed, t4_tail
 
 from stress import estimate, tail
+from stress.batches import cautious
 from stress.estimate import Estimate
+from stress.estimator_schema import Estimator
 from stress.replicates import from_replicates, pair_means, probability_from_replicates
 from stress.sampling.draws import PLAIN, Draws, draws, normals
 from stress.sampling.line import line_probability
 from stress.sampling.splitting import split
 from stress.sampling.tilt import likelihood_ratio, mixture, tilted
 from stress.weighted import (
+    weighted_exceedance,
     weighted_expected_shortfall,
     weighted_mean,
     weighted_proportion,
@@ -85,6 +89,38 @@ def _mirrored(repeats: int) -> float:
     return _rows(estimate.mean(pair_means(pairs)), math.exp(0.5))
 
 
+def _mirrored_event(of: Callable[[np.ndarray], Estimate], both: bool) -> Case:
+    """Events of pairs beyond 2 deviations: of one mirrored path, or of both paths at once."""
+
+    def run(repeats: int) -> float:
+        z = np.random.default_rng(8).standard_normal((repeats, 1024))
+        one, other = (abs(z) > 2,) * 2 if both else (z > 2, z < -2)
+        return _rows(of(one.astype(int) + other), (1 + both) * float(special.ndtr(-2)))
+
+    return run
+
+
+def _paired_share(pairs: np.ndarray) -> Estimate:
+    return summed(pairs, 2)
+
+
+def _cautious_share(pairs: np.ndarray) -> Estimate:
+    found = estimate.proportion(pairs.sum(axis=-1), 2 * pairs.shape[-1])
+    return cautious(found, Estimator(method="antithetic"))
+
+
+def _shifted(repeats: int, wrap: bool) -> float:
+    """Sobol points shifted at random, modulo 1 or (wrongly) held back at 1."""
+    rng, points = np.random.default_rng(9), qmc.Sobol(2, scramble=False).random(128)
+    exact, weights, edge = math.exp(0.5), np.array([0.6, 0.8]), 2.0**-33
+    found = []
+    for _ in range(repeats):
+        moved = points + rng.random((16, 1, 2))
+        inside = np.clip(moved % 1 if wrap else moved, edge, 1 - edge)
+        found.append(from_replicates(np.exp(special.ndtri(inside) @ weights).mean(axis=1)))
+    return _share(found, exact)
+
+
 def walk(key: jax.Array, how: Draws = PLAIN, count: int = 2048, wrong: bool = False):
     """Ends of tilted walks in deviations, weights and strata."""
     move = np.full((STEPS, 1), LEVEL / math.sqrt(STEPS))
@@ -108,6 +144,16 @@ def _tilted(of: Callable[..., Estimate], exact: float, wrong: bool = False) -> C
 
 def _exceeds(x: np.ndarray, w: np.ndarray, k: np.ndarray) -> Estimate:
     return weighted_proportion(x > LEVEL, w, k)
+
+
+def _curve(at: float) -> Callable[..., Estimate]:
+    """A point of the exceedance curve, taken with others."""
+
+    def of(x: np.ndarray, w: np.ndarray, k: np.ndarray) -> Estimate:
+        found = weighted_exceedance(x, w, np.array([1.0, at]), k)
+        return Estimate(found.value[1], found.standard_error[1], found.low[1], found.high[1])
+
+    return of
 
 
 def _stratum_mean(x: np.ndarray, w: np.ndarray, k: np.ndarray) -> Estimate:
@@ -195,6 +241,10 @@ CASES: dict[str, Case] = {
     "share of a group, clustered": _clustered,
     "mirrored pairs, mean": _mirrored,
     "tilt, probability 4.8e-4": _tilted(_exceeds, EXACT),
+    "mirrored pairs, event of one": _mirrored_event(_paired_share, both=False),
+    "mirrored pairs, event of both": _mirrored_event(_paired_share, both=True),
+    "tilt, exceedance of 2": _tilted(_curve(2.0), float(special.ndtr(-2))),
+    "tilt, exceedance of 4": _tilted(_curve(4.0), float(special.ndtr(-4))),
     "tilt, mean": _tilted(_stratum_mean, 1 / math.sqrt(2 * math.pi)),
     "tilt, quantile 99.9 %": _tilted(
         lambda x, w, k: weighted_quantile(x, w, 0.999, k), normal_tail(0.999)[0]
@@ -203,18 +253,24 @@ CASES: dict[str, Case] = {
         lambda x, w, k: weighted_expected_shortfall(x, w, 0.999, k), normal_tail(0.999)[1]
     ),
     "Sobol, mean of a maximum": lambda repeats: _sobol(repeats, tilt=False),
+    "Sobol shifted, 16 repeats, mean": lambda repeats: _shifted(repeats, wrap=True),
     "tilt_sobol, probability 4.8e-4": _sobol,
     "line, probability 4.8e-4": _lines,
     "splitting, 8 runs, 4.8e-4": _splitting,
     "splitting, 8 lognormal runs of error 0.5": _lognormal_runs(0.5, 8),
     "splitting, 32 lognormal runs of error 0.5": _lognormal_runs(0.5, 32),
+    "splitting, 16 lognormal runs of error 0.1": _lognormal_runs(0.1, 16),
+    "splitting, 16 lognormal runs of error 0.6": _lognormal_runs(0.6, 16),
 }
 CONSERVATIVE: dict[str, Case] = {
     "Clopper-Pearson, p 1.3 %": _binomial(estimate.clopper_pearson),
+    "mirrored pairs, cautious, event of one": _mirrored_event(_cautious_share, both=False),
+    "mirrored pairs, cautious, event of both": _mirrored_event(_cautious_share, both=True),
 }
 CONTROLS: dict[str, Case] = {
     "wrong likelihood ratio": _tilted(_exceeds, EXACT, wrong=True),
     "shared seed": lambda repeats: _sobol(repeats, shared=True),
+    "shift without wrap": lambda repeats: _shifted(repeats, wrap=False),
 }
 
 

@@ -18,31 +18,56 @@ from stress.provenance import provenance
 from stress.results import as_json, open_dataset, save_dataset, summary
 
 EVENT = "scenario account statistic"
-DIMENSIONS = {
-    "account_liquidation_probability": EVENT,
-    "account_partial_liquidation_probability": EVENT,
-    "account_full_liquidation_probability": EVENT,
-    "account_bad_debt_probability": EVENT,
-    "account_expected_shortfall_contribution": "scenario account",
-    "account_equity_loss_contribution": "scenario account",
-    "account_liquidation_time": "scenario account",
-    "account_pmr_horizon": "scenario account quantile",
-    "group_liquidation_probability": "scenario group time statistic",
-    "utilization": "scenario token time quantile",
-    "borrow_rate": "scenario token time quantile",
-    "price_return": "scenario asset quantile",
-    "worst_price_return": "scenario asset quantile",
-    "system": "scenario metric statistic",
-    "loss_curve": "scenario measure exceedance statistic",
-    "status_count": "scenario status",
-} | {
-    f"{of}_{name}": of
-    for of, names in {
-        "account": ("equity", "debt", "notional", "collateral", "pmr", "threshold"),
-        "group": ("accounts", "equity", "debt", "notional"),
-    }.items()
-    for name in names
-}
+DIMENSIONS = (
+    {
+        "account_liquidation_probability": EVENT,
+        "account_partial_liquidation_probability": EVENT,
+        "account_full_liquidation_probability": EVENT,
+        "account_bad_debt_probability": EVENT,
+        "account_expected_shortfall_contribution": "scenario account",
+        "account_equity_loss_contribution": "scenario account",
+        "account_liquidation_time": "scenario account",
+        "account_pmr_horizon": "scenario account quantile",
+        "group_liquidation_probability": "scenario group time statistic",
+        "utilization": "scenario token time quantile",
+        "borrow_rate": "scenario token time quantile",
+        "price_return": "scenario asset quantile",
+        "worst_price_return": "scenario asset quantile",
+        "system": "scenario metric statistic",
+        "loss_curve": "scenario measure exceedance statistic",
+        "status_count": "scenario status",
+        "account_pmr_horizon_band": "scenario account quantile end",
+        "utilization_band": "scenario token time quantile end",
+        "borrow_rate_band": "scenario token time quantile end",
+        "cross_check": "scenario metric statistic",
+        "tail_level": "scenario measure tail",
+        "tail_chance": "scenario measure tail statistic",
+        "tail_effective_paths": "scenario measure tail",
+        "monitoring_gap": "scenario watched statistic",
+        "monitoring_step": "scenario watched",
+    }
+    | {
+        f"metric_{name}": "scenario metric"
+        for name in (
+            "estimator",
+            "check",
+            "refusal",
+            "paths",
+            "effective_paths",
+            "largest_share",
+            "pareto_k",
+            "agreement",
+        )
+    }
+    | {
+        f"{of}_{name}": of
+        for of, names in {
+            "account": ("equity", "debt", "notional", "collateral", "pmr", "threshold"),
+            "group": ("accounts", "equity", "debt", "notional"),
+        }.items()
+        for name in names
+    }
+)
 ATTRIBUTES = {
     "title", "campaign", "description", "venue", "venue_date", "book", "book_as_of",
     "horizon_hours", "step_hours", "refinements", "paths", "seed", "precision", "estimator",

@@ -110,6 +110,7 @@ def document(**changes: Any) -> dict[str, Any]:
             "loop": {"account": "loop-hype"},
         },
     }
+    made["scenarios"] = {"crash": made["scenarios"]["crash"]}
     return made | changes
 
 

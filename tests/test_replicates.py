@@ -63,6 +63,7 @@ def test_batches() -> None:
     assert batch_of(Estimator(method="plain"), 64) is None
     assert batch_of(Estimator(method="tilt"), 64) is None
     sobol = batch_of(Estimator(method="sobol", replicates=8), 64)
+    assert sobol is not None
     np.testing.assert_array_equal(np.bincount(sobol), 8)
     pairs = batch_of(Estimator(method="antithetic"), 128)
     assert pairs is not None and (pairs[::2] == pairs[1::2]).all()

@@ -1,5 +1,7 @@
 """Weighted estimators against closed forms, and what refuses a number."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import special, stats
@@ -92,6 +94,14 @@ def test_strata_take_out_what_differs_between_them() -> None:
     assert np.isfinite(lone.standard_error) and lone.standard_error > 0
 
 
+def test_a_lone_path_counts_with_the_variance_of_all() -> None:
+    x = np.array([1.0, 9.0, 5.0])  # the lone one at the mean of all
+    found = weighted_mean(x, np.ones(3), np.array([0, 0, 1]))
+    assert found.standard_error**2 == pytest.approx((2 * 32 + x.var(ddof=1)) / 9)
+    alone = weighted_mean(x, np.ones(3), np.arange(3))
+    assert alone.standard_error == pytest.approx(weighted_mean(x, np.ones(3)).standard_error)
+
+
 def test_nan_and_nonsense() -> None:
     assert np.isnan(weighted_mean(np.array([1.0, np.nan]), np.ones(2)).value)
     with pytest.raises(ValueError, match="at least 0"):
@@ -121,7 +131,7 @@ def test_diagnostics() -> None:
 def test_refusals() -> None:
     x, w, k = sample()
 
-    def why(terms: np.ndarray) -> str:
+    def why(terms: Any) -> str:
         return refusal(weighted_mean(terms, np.ones(len(terms)), k), diagnostics(terms))
 
     assert why(w * (x > 4)) == ""
