@@ -80,7 +80,7 @@ FAULTS = [
     ("cascade", {"impact": {"BTC": {"shape": "cubic"}}}, "cascade.impact.BTC.shape", "'cubic'",
      "square_root"),
     ("precision", "float16", "precision", "'float16'", "float32"),
-    ("estimator", {"method": "sobol"}, "estimator.method", "'sobol'", "plain"),
+    ("estimator", {"method": "halton"}, "estimator.method", "'halton'", "plain"),
     ("name", "a/b", "name", "'a/b'", "letters"),
     ("scenarios", {}, "scenarios", "no scenario", "one or more"),
     ("scenarios", {"../x": "scenarios/calm"}, "scenarios.../x", "'../x'", "letters"),
