@@ -197,10 +197,10 @@ def _tilt_sobol(case: Case, key: jax.Array, most: int) -> Found:
     repeats = case.settings.replicates
     how = case_draws(case, repeats)
     parts, spent = [], 0
-    wanted = 16 * repeats
+    wanted = batch = -(-case.batch // repeats) * repeats  # one shape of a call, one program
     while True:
-        for start in range(spent, wanted, case.batch):
-            numbers = jnp.arange(start, min(start + case.batch, wanted))
+        for start in range(spent, wanted, batch):
+            numbers = jnp.arange(start, start + batch)
             drawn, _ = tilted(case.mixture, how, key, numbers, steps, width)
             parts.append(case.terms(drawn, likelihood_ratio(case.mixture, drawn)))
         spent = wanted

@@ -19,7 +19,8 @@ def process_checks(quick: bool) -> Checks:
     yield from _two_barriers(quick)
     yield from _drawdowns(quick)
     yield from _tail_dependence()
-    yield from _families(quick)
+    if not quick:
+        yield from _families()
 
 
 def run_paths(one, count: int, seed: int) -> np.ndarray:
@@ -182,9 +183,9 @@ def _tail_dependence(level: float = 1e-7, shift: float = -4.6, count: int = 200_
         yield of_sample("processes", f"t copula tail dependence, rho {name}", both, value)
 
 
-def _families(quick: bool) -> Checks:
+def _families() -> Checks:
     pair = np.linalg.cholesky(np.array([[1.0, 0.5], [0.5, 1.0]]))
-    for ratio in (0.8,) if quick else (0.8, 0.9):
+    for ratio in (0.8, 0.9):
         model = hawkes.build(
             volatility=np.array([0.5, 0.8]), drift=np.zeros(2), factor=pair, baseline=0.0,
             excitation=ratio, decay=1.0, initial=ratio, jump_mean=np.zeros(2),
