@@ -132,6 +132,9 @@ def distance(
 
     Errors:
       Raises nothing; NaN in gives NaN out.
+
+    Source:
+      The margin ratio and trigger of `models.portfolio`.
     """
     accrued = _accrued(market, passage, jnp.isinf(passage.first))
     state = margin_state(venue, account, market, accrued)

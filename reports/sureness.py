@@ -35,6 +35,7 @@ def events(results: xr.Dataset) -> Table | None:
         rows.append(_row(results, metric, label, _probability, link=f"#{anchor(metric)}"))
         rows.append(_row(results, metric, "One path in", _odds))
         rows.append(_row(results, metric, "Method", _method))
+        rows.append(_row(results, metric, "Plain paths for the same error", _plain))
         if any(str(x) for x in results["metric_check"].sel(metric=metric).values):
             rows.append(_row(results, metric, "Second method", _second))
     caption = "Events: probability by the horizon, and how it was found"
@@ -72,7 +73,18 @@ def _method(at: xr.Dataset) -> Cell:
         said.append(f"{units.count(round(effective))} effective")
     if math.isfinite(shape):
         said.append(f"tail shape {units.significant(shape, 2)}")
-    return Cell(text=METHODS.get(name, name), detail=", ".join(said))
+    failed = float(at["metric_failed_paths"])
+    if failed > 0:
+        said.append(f"{units.count(failed)} not finite")
+    why = str(at["metric_choice"].item())
+    return Cell(text=METHODS.get(name, name), detail=", ".join(said), title=why)
+
+
+def _plain(at: xr.Dataset) -> Cell:
+    needed = float(at["metric_plain_paths"])
+    if not math.isfinite(needed):
+        return Cell(text=units.MISSING)
+    return Cell(text=units.count(float(f"{needed:.2g}")))
 
 
 def _second(at: xr.Dataset) -> Cell:

@@ -6,13 +6,13 @@ import numpy as np
 
 from stress.cascade_metrics import PAYERS
 from stress.cascade_reduce import CHANNELS, DECADES, PARTIES, PER_DECADE
-from stress.estimate import Estimate, mean, ratio_of_means
+from stress.estimate import mean, ratio_of_means
+from stress.labels import attrs, stacked
 from stress.static_response import BOUNDS
 from stress.tail import histogram_quantile
 from stress.totals import Totals
 
 TAIL = 0.01
-STATISTICS = ("value", "standard_error", "low", "high")
 Variables = dict[str, Any]
 
 
@@ -27,16 +27,6 @@ def cascade_coordinates(assets: tuple[str, ...], shocks: np.ndarray) -> Variable
         "shock": shocks,
         "bound": list(BOUNDS),
     }
-
-
-def attrs(units: str, name: str, definition: str) -> dict[str, str]:
-    """Unit, name and definition of a variable."""
-    return {"units": units, "long_name": name, "definition": definition}
-
-
-def _stacked(estimate: Estimate) -> np.ndarray:
-    parts = [getattr(estimate, name) for name in STATISTICS]
-    return np.stack(np.broadcast_arrays(*parts), axis=-1).astype(np.float64)
 
 
 def cascade_variables(totals: Totals, quantiles: tuple[float, ...]) -> Variables:
@@ -71,7 +61,7 @@ def cascade_variables(totals: Totals, quantiles: tuple[float, ...]) -> Variables
         ),
         "shortfall_paid": (
             ("payer", "statistic"),
-            np.stack([_stacked(mean(values)) for values in paid.values()]),
+            np.stack([stacked(mean(values)) for values in paid.values()]),
             attrs(
                 "USDC",
                 "shortfall by who pays it",
@@ -90,7 +80,7 @@ def cascade_variables(totals: Totals, quantiles: tuple[float, ...]) -> Variables
         ),
         "party_change": (
             ("party", "statistic"),
-            _stacked(mean(totals.by_path["cascade_party"], axis=0)),
+            stacked(mean(totals.by_path["cascade_party"], axis=0)),
             attrs(
                 "USDC",
                 "change of wealth by party",
@@ -101,7 +91,7 @@ def cascade_variables(totals: Totals, quantiles: tuple[float, ...]) -> Variables
         ),
         "contagion": (
             ("source_asset", "asset", "statistic"),
-            _stacked(ratio_of_means(caused, np.broadcast_to(whole[:, None], caused.shape), axis=0)),
+            stacked(ratio_of_means(caused, np.broadcast_to(whole[:, None], caused.shape), axis=0)),
             attrs(
                 "1",
                 "contagion between assets",

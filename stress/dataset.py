@@ -11,10 +11,11 @@ from stress.aggregate import RATIO_BINS, RATIO_STEP
 from stress.batches import batch_of, batched, cautious, within
 from stress.book import Book, group_names, margin_accounts
 from stress.campaign import Plan
-from stress.cascade_dataset import attrs as _attrs
 from stress.cascade_dataset import cascade_coordinates, cascade_variables
 from stress.cascade_metrics import CASCADE_METRICS, FEEDBACK_ACCOUNTS
 from stress.estimate import clustered_proportion
+from stress.labels import STATISTICS, stacked
+from stress.labels import attrs as _attrs
 from stress.margin_figures import RowFigures
 from stress.metrics import (
     ACCOUNT_METRICS,
@@ -25,14 +26,7 @@ from stress.metrics import (
     failed_paths,
 )
 from stress.pool_dataset import BAND, pool_variables
-from stress.rare_dataset import (
-    STATISTICS,
-    event_metrics,
-    rare_coordinates,
-    rare_parts,
-    stacked,
-    system_values,
-)
+from stress.rare_dataset import event_metrics, rare_coordinates, rare_parts, system_values
 from stress.rare_run import Rare, alone
 from stress.static_response import SHOCKS
 from stress.tail import exceedance_curve, histogram_quantile, interval_levels
@@ -69,7 +63,7 @@ def build_dataset(
     """
     book, spec = plan.campaign.book, plan.campaign.spec
     groups = ["all", *group_names(book)]
-    rare = rare or alone(totals)
+    rare = rare or alone(totals, spec.estimator)
     metrics = [*metrics_of(plan), *event_metrics(rare)]
     probabilities = _exceedances(spec.paths)
     coordinates: Variables = {
@@ -166,14 +160,19 @@ def _scenario(
         ),
     )
     parts |= pool_variables(plan, totals, QUANTILES)
-    curves = [exceedance_curve(totals.by_path[m], probabilities) for m in MEASURES]
+    batch = batch_of(plan.campaign.spec.estimator, totals.paths)
+    curves = [
+        batched(lambda t, m=m: exceedance_curve(t.by_path[m], probabilities), totals, batch)
+        for m in MEASURES
+    ]
     parts["loss_curve"] = (
         ("measure", "exceedance", "statistic"),
         np.stack([stacked(curve) for curve in curves]),
         _attrs(
             "USDC",
             "loss exceeded with a probability",
-            "Loss over the book that is exceeded with the probability; band by order statistics.",
+            "Loss over the book that is exceeded with the probability; band by order statistics, "
+            "or between batches where paths are not independent.",
         ),
     )
     if plan.cascade is not None:

@@ -123,7 +123,9 @@ def _sizes(campaign: Campaign) -> dict[str, float]:
     }
 
 
-def narrowed(whole: PathFunction, campaign: Campaign, venue: Venue, event: RareEvent):
+def narrowed(
+    whole: PathFunction, campaign: Campaign, venue: Venue, event: RareEvent
+) -> PathFunction:
     """The path function of an event: the whole book's, or one of its account alone."""
     if not event.account:
         return whole
@@ -143,16 +145,16 @@ def score(event: RareEvent, paths: PathFunction, drawn: Float[Array, "P T n"]) -
 
     Of one account the path maximum of the log margin ratio over its trigger. Of the book the
     measure less its level, relative; below the first loss the loss of equity orders paths, so that
-    levels of splitting tell them apart.
+    levels of splitting tell them apart. NaN for a path that is not finite.
     """
     if paths.single:
         return paths.peak(drawn)
     money = paths.money(drawn)
     loss = getattr(money, event.measure)
-    scale = max(abs(event.level), 1.0)
+    scale = max(event.level, 1.0)
     reached = (loss - event.level) / scale
     if event.measure == "equity_loss":
         return reached
     bottom = -event.level / scale
     depth = jax.nn.sigmoid(money.equity_loss / EQUITY_SCALE) - 1
-    return jnp.where((loss > 0) | (event.level < 0), reached, bottom + depth)
+    return jnp.where(loss > 0, reached, bottom + depth)

@@ -207,11 +207,15 @@ def _price_paths(scenario: Scenario, drawn: Float[Array, "P T1 n"], step_hours):
 
 
 def is_brownian(scenario: Scenario) -> bool:
-    """Whether prices between two times of the grid are a Brownian motion that accounts see."""
-    times = jnp.arange(scenario.overlay.shape[0])[:, None]
-    return hasattr(PROCESSES[type(scenario.process)], "step_root") and bool(
-        (scenario.factors.shown == times).all()
-    )
+    """Whether prices between two times of the grid are a Brownian motion that accounts see.
+
+    So with gbm, and with student_t given its radii, where the oracle is live and neither basis nor
+    peg wander by themselves.
+    """
+    factors, times = scenario.factors, jnp.arange(scenario.overlay.shape[0])[:, None]
+    still = factors.basis_noise is None and factors.peg_noise is None
+    known = hasattr(PROCESSES[type(scenario.process)], "step_root")
+    return known and still and bool((factors.shown == times).all())
 
 
 @jax.jit

@@ -8,7 +8,6 @@ All of them come through here, so that they see the same rules. Axes: `P` paths,
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import jax
@@ -139,36 +138,33 @@ class PathFunction:
         seen, known = self.watched(drawn)
         return jnp.where(known, jnp.max(seen.peak, axis=1), jnp.nan).astype(jnp.float64)
 
-    def liquidated(self, drawn: Float[Array, "P T1 n"], continuous: bool) -> tuple[Array, Array]:
-        """Margin accounts liquidated and their loans now, expected given each path; NaN if lost."""
+    def liquidated(self, drawn: Float[Array, "P T1 n"]) -> Float[Array, "P 2 2"]:
+        """Accounts and loans liquidated, at the times and at every moment; NaN for a lost path.
+
+        As `stress.watch.liquidated`.
+        """
         market, known = self.market(drawn)
         roots = step_roots(self.scenario, drawn, jnp.asarray(self.hours))
-        gone, loans = _liquidated(self.rules, self.today, self.book, market, roots, continuous)
-        return jnp.where(known, gone, jnp.nan), jnp.where(known, loans, jnp.nan)
+        return _where_known(known, _liquidated(self.rules, self.today, self.book, market, roots))
 
     def increments(
         self, drawn: Float[Array, "P T1 n"], continuous: bool = False
     ) -> Float[Array, "P T"]:
         """Probability that the first liquidation falls on each time, given the path's times.
 
-        Watched at the times of the grid it is 0 or 1. Sums to at most 1; float64.
+        Watched at the times of the grid it is 0 or 1. Sums to at most 1; float64; NaN for a path
+        that is not finite.
         """
+        if not continuous:
+            seen, known = self.watched(drawn)
+            first = jnp.min(seen.first, axis=1, keepdims=True)
+            at = jnp.arange(drawn.shape[1] + 1, dtype=first.dtype)[None]
+            return _where_known(known, (first == at).astype(jnp.float64))
         market, known = self.market(drawn)
-        roots = None
-        if continuous:
-            roots = step_roots(self.scenario, drawn, jnp.asarray(self.hours))
-        else:
-            assets = self.scenario.overlay.shape[1]
-            roots = jnp.zeros((*drawn.shape[:2], assets, assets))
-        alive = _survival(self.rules, self.today, self.book, market, roots, continuous)
-        alive = alive.astype(jnp.float64)
+        roots = step_roots(self.scenario, drawn, jnp.asarray(self.hours))
+        alive = _survival(self.rules, self.today, self.book, market, roots).astype(jnp.float64)
         before = jnp.concatenate([jnp.ones((len(alive), 1)), alive[:, :-1]], axis=1)
-        return jnp.where(known[:, None], before - alive, jnp.nan)
-
-
-@partial(jax.jit, static_argnames=("continuous",))
-def _liquidated(rules, today, book, market, roots, continuous):
-    return liquidated(rules, today, book, market, roots, continuous)
+        return _where_known(known, before - alive)
 
 
 def _where_known(known: Array, found: Any) -> Any:
@@ -181,11 +177,4 @@ def _where_known(known: Array, found: Any) -> Any:
     return jax.tree.map(kept, found)
 
 
-@jax.jit
-def _watched(rules: Venue, book: FrozenBook, market: Market) -> Watched:
-    return watch(rules, book, market)
-
-
-@partial(jax.jit, static_argnames=("continuous",))
-def _survival(rules, today, book, market, roots, continuous):
-    return survival(rules, today, book, market, roots, continuous)
+_watched, _survival, _liquidated = map(jax.jit, (watch, survival, liquidated))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from stress.campaign import Plan
-from stress.cascade_dataset import attrs
+from stress.labels import attrs
 from stress.tail import histogram_quantile, interval_levels
 from stress.totals import UTILIZATION_BINS, Totals
 

@@ -17,15 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from stress.estimate import Estimate, as_estimate, clopper_pearson
+from stress.estimate import Estimate, clopper_pearson
 from stress.estimator_schema import Estimator
 from stress.events import RareEvent, happens, score
 from stress.path_function import PathFunction
 from stress.replicates import from_replicates, probability_from_replicates, relative_error
+from stress.sampled import Sample, as_probability, joined, until
 from stress.sampling.draws import PLAIN, Draws, draws, normals
-from stress.sampling.line import line_probability
+from stress.sampling.line import BISECTIONS, GRID, line_probability
 from stress.sampling.splitting import split
-from stress.sampling.tilt import PARTS, Mixture, likelihood_ratio, mixture, tilted
+from stress.sampling.tilt import Mixture, likelihood_ratio, mixture, shares, tilted
 from stress.scenarios.student_t import StudentT
 from stress.shifts import design_points, event_burst
 from stress.weighted import Diagnostics, diagnostics, refusal, weighted_mean
@@ -34,6 +35,7 @@ LINES = 128  # lines of a batch
 PARTICLES = 450  # of a run of the splitting
 MOVES = 5
 FEWEST_RUNS = 8  # of the splitting
+FEWEST_POINTS = 256  # of a scrambling before its error is believed
 DEFENSIVE = 1  # sixteenths of the paths that are drawn from the target itself
 BURST_SCALES = (0.85, 1.0)  # distances of a bad step, where the event begins at 1
 CONTINUOUS = ("plain", "tilt", "tilt_sobol")  # methods that can watch between times
@@ -45,7 +47,7 @@ class Found:
 
     method: str
     estimate: Estimate  # scalars
-    paths: int  # paths played for it, those of a failed attempt included
+    paths: int  # paths played for it, pilots apart
     diagnostics: Diagnostics
     repeats: int  # independent parts that the error comes from; 0: independent paths
     failed: int = 0  # paths that were not finite
@@ -61,11 +63,6 @@ class Case:
     settings: Estimator
     key: jax.Array  # of (seed, scenario, event)
 
-    @property
-    def batch(self) -> int:
-        """Paths of a call."""
-        return self.paths.batch
-
     @cached_property
     def shifts(self) -> list[np.ndarray]:
         """Design points of the event, nearest first; none where no gradient leads there."""
@@ -73,15 +70,12 @@ class Case:
 
     @cached_property
     def mixture(self) -> Mixture:
-        """The defensive component, the design points, and one bad step where that is nearer."""
-        points = self.shifts[: PARTS - DEFENSIVE]
-        burst = event_burst(self.event, self.paths, float(np.linalg.norm(points[0])))
+        """The target, the design points, and one bad step where that is nearer."""
+        burst = event_burst(self.event, self.paths, float(np.linalg.norm(self.shifts[0])))
         single = [] if burst is None else [share * burst for share in BURST_SCALES]
-        parts = len(points) + len(single)
-        each, more = divmod(PARTS - DEFENSIVE, parts)
-        shares = (DEFENSIVE, *(each + (k < more) for k in range(parts)))
-        steps = np.array(single).reshape(-1, self.paths.shape[1])
-        return mixture(np.stack([np.zeros(self.paths.shape), *points]), shares, steps)
+        parts = shares(len(self.shifts) + len(single), DEFENSIVE)
+        points = np.stack([np.zeros(self.paths.shape), *self.shifts])
+        return mixture(points, parts, np.array(single).reshape(-1, self.paths.shape[1]))
 
     @property
     def continuous(self) -> bool:
@@ -127,14 +121,17 @@ def available(case: Case) -> dict[str, str]:
     return found
 
 
-def estimate_event(case: Case, method: str, most: int | None = None, run: int = 0) -> Found:
+def estimate_event(
+    case: Case, method: str, most: int | None = None, run: int = 0, target: float | None = None
+) -> Found:
     """Estimates a case by one method until its target error or its number of paths is reached.
 
     Args:
       case: the event under a scenario.
       method: one of `available`.
-      most: paths at most, else the settings' own number.
+      most: paths at most but for a first batch, else the settings' own number.
       run: independent runs of the same case differ in it.
+      target: relative standard error at which to stop, else the settings' own; 0 uses all paths.
 
     Returns:
       The probability; refused where its diagnostics fail.
@@ -145,130 +142,135 @@ def estimate_event(case: Case, method: str, most: int | None = None, run: int = 
     why = available(case)[method]
     if why:
         raise ValueError(f"{case.event.name} by {method}: {why}")
-    order = list(METHODS)
-    key = jax.random.fold_in(jax.random.fold_in(case.key, order.index(method)), run)
-    return METHODS[method](case, key, most or case.settings.most_paths)
+    key = jax.random.fold_in(jax.random.fold_in(case.key, list(METHODS).index(method)), run)
+    wanted = case.settings.target_relative_error if target is None else target
+    return METHODS[method](case, key, most or case.settings.most_paths, wanted)
 
 
-def _pseudo(case: Case, key: jax.Array, most: int, mix: Mixture | None, method: str) -> Found:
-    """Independent paths, weighted where a mixture draws them."""
-    parts, strata, spent = [], [], 0
+def _drawn(case: Case, key: jax.Array, numbers: Array, how: Draws, mix: Mixture | None) -> Sample:
+    """Terms of numbered paths, plain or from a mixture."""
     steps, width = case.paths.shape
-    while True:
-        numbers = jnp.arange(spent, spent + case.batch)
-        if mix is None:
-            drawn, which = normals(PLAIN, key, numbers, steps, width), np.zeros(case.batch, int)
-            ratio = jnp.ones((case.batch, steps + 1))
-        else:
-            drawn, which = tilted(mix, PLAIN, key, numbers, steps, width)
-            ratio = likelihood_ratio(mix, drawn)
-        parts.append(case.terms(drawn, ratio))
-        strata.append(np.asarray(which))
-        spent += case.batch
-        terms, stratum = np.concatenate(parts), np.concatenate(strata)
-        known = np.nan_to_num(terms)
-        found = weighted_mean(known, np.ones(len(known)), stratum)
-        if (_reached(found, case, known)) or spent + case.batch > most:
-            break
-    failed, seen = int(np.isnan(terms).sum()), diagnostics(known)
+    if mix is None:
+        drawn, which = normals(how, key, numbers, steps, width), jnp.zeros(len(numbers), int)
+        ratio = jnp.ones((len(numbers), steps + 1))
+    else:
+        drawn, which = tilted(mix, how, key, numbers, steps, width)
+        ratio = likelihood_ratio(mix, drawn)
+    return Sample(case.terms(drawn, ratio), np.asarray(ratio[:, -1]), np.asarray(which))
+
+
+def _pseudo(
+    case: Case, key: jax.Array, most: int, target: float, mix: Mixture | None, method: str
+) -> Found:
+    """Independent paths, weighted where a mixture draws them."""
+    batch = case.paths.batch
+
+    def more(spent: int) -> Sample:
+        return _drawn(case, key, jnp.arange(spent, spent + batch), PLAIN, mix)
+
+    sample, found = until(target, most, more, lambda s: weighted_mean(s.known, 1.0, s.stratum))
+    seen, paths = diagnostics(sample.known), len(sample.known)
     if mix is None and not case.continuous:
-        return counted(method, int((known > 0).sum()), len(known), failed, seen)
-    found = _share(found, failed, len(known))
-    return Found(method, found, spent, seen, 0, failed, refusal(found, seen))
+        hits = int((sample.known > 0).sum())
+        return counted(method, hits, paths, sample.failed, seen)
+    found = as_probability(found, sample.lost)
+    return Found(method, found, paths, seen, 0, sample.failed, refusal(found, seen))
 
 
 def counted(method: str, hits: int, paths: int, failed: int, seen: Diagnostics) -> Found:
     """A share of independent paths: its interval holds whatever the count; never refused."""
-    found = clopper_pearson(hits, paths, failed)
-    return Found(method, found, paths, seen, 0, failed)
+    return Found(method, clopper_pearson(hits, paths, failed), paths, seen, 0, failed)
 
 
-def _plain(case: Case, key: jax.Array, most: int) -> Found:
-    return _pseudo(case, key, most, None, "plain")
+def _plain(case: Case, key: jax.Array, most: int, target: float) -> Found:
+    return _pseudo(case, key, most, target, None, "plain")
 
 
-def _tilt(case: Case, key: jax.Array, most: int) -> Found:
-    return _pseudo(case, key, most, case.mixture, "tilt")
+def _tilt(case: Case, key: jax.Array, most: int, target: float) -> Found:
+    return _pseudo(case, key, most, target, case.mixture, "tilt")
 
 
-def _tilt_sobol(case: Case, key: jax.Array, most: int) -> Found:
+def _tilt_sobol(case: Case, key: jax.Array, most: int, target: float) -> Found:
     """Doubles the points of every scrambling until the target: whole nets."""
     steps, width = case.paths.shape
     repeats = case.settings.replicates
-    how = case_draws(case, repeats)
-    parts, spent = [], 0
-    wanted = batch = -(-case.batch // repeats) * repeats  # one shape of a call, one program
-    while True:
-        for start in range(spent, wanted, batch):
-            numbers = jnp.arange(start, start + batch)
-            drawn, _ = tilted(case.mixture, how, key, numbers, steps, width)
-            parts.append(case.terms(drawn, likelihood_ratio(case.mixture, drawn)))
-        spent = wanted
-        terms = np.concatenate(parts)
-        known = np.nan_to_num(terms)
-        found = from_replicates(known.reshape(-1, repeats).mean(axis=0))
-        if (spent >= 16 * 16 * repeats and _reached(found, case, known)) or 2 * spent > most:
-            break
-        wanted = 2 * spent
-    failed, seen = int(np.isnan(terms).sum()), diagnostics(known)
-    found = _share(found, failed, len(known))
-    return Found("tilt_sobol", found, spent, seen, repeats, failed, refusal(found, seen))
-
-
-def case_draws(case: Case, repeats: int) -> Draws:
-    """Sobol points for a case."""
-    steps, width = case.paths.shape
     hours = np.broadcast_to(case.paths.hours, (steps,))
-    return draws("sobol", hours, width, repeats, case.settings.ordering)
+    how = draws("sobol", hours, width, repeats, case.settings.ordering)
+    batch = -(-case.paths.batch // repeats) * repeats  # one shape of a call, one program
+
+    def more(spent: int) -> Sample:
+        wanted = batch if not spent else 2 * spent
+        starts = range(spent, wanted, batch)
+        return joined(
+            [_drawn(case, key, jnp.arange(k, k + batch), how, case.mixture) for k in starts]
+        )
+
+    sample, found = until(
+        target, most, more, lambda s: from_replicates(s.known.reshape(-1, repeats).mean(axis=0)),
+        least=FEWEST_POINTS * repeats,
+    )  # fmt: skip
+    seen, found = diagnostics(sample.known), as_probability(found, sample.lost)
+    paths = len(sample.known)
+    why = refusal(found, seen)
+    return Found("tilt_sobol", found, paths, seen, repeats, sample.failed, why)
 
 
-def _along(case: Case, key: jax.Array, most: int, direction: np.ndarray, method: str) -> Found:
+class _Score:
+    """The score of a case, counting the paths on which it is not a number."""
+
+    def __init__(self, case: Case) -> None:
+        self.case, self.failed = case, 0
+
+    def __call__(self, drawn: Float[Array, "P T n"]) -> Array:
+        found = score(self.case.event, self.case.paths, drawn)
+        self.failed += int(jnp.isnan(found).sum())
+        return found
+
+
+def _along(
+    case: Case, key: jax.Array, most: int, target: float, direction: np.ndarray, method: str
+) -> Found:
     """Lines along a direction."""
     steps, width = case.paths.shape
-    values, spent = [], 0
-    while True:
-        numbers = jnp.arange(len(values) * LINES, (len(values) + 1) * LINES)
-        drawn = normals(PLAIN, key, numbers, steps, width)
-        lines = line_probability(lambda z: score(case.event, case.paths, z), drawn, direction)
-        values.append(lines.probability)
-        spent += lines.evaluations
-        terms = np.concatenate(values)
-        found = weighted_mean(terms, np.ones(len(terms)))
-        if _reached(found, case, terms) or spent + lines.evaluations > most:
-            break
-    seen = diagnostics(terms)
-    found = _share(found, 0, len(terms))
-    return Found(method, found, spent, seen, 0, 0, refusal(found, seen))
+    near, each = _Score(case), len(GRID) + BISECTIONS
+
+    def more(spent: int) -> Sample:
+        first = spent // each
+        drawn = normals(PLAIN, key, jnp.arange(first, first + LINES), steps, width)
+        lines = line_probability(near, drawn, direction)
+        ones = np.ones(len(lines.probability))
+        return Sample(lines.probability, ones, np.zeros(len(ones), int), lines.evaluations)
+
+    sample, found = until(target, most, more, lambda s: weighted_mean(s.known, 1.0))
+    seen, found = diagnostics(sample.known), as_probability(found, 0.0)
+    why = refusal(found, seen)
+    return Found(method, found, sample.spent, seen, 0, near.failed, why)
 
 
-def _line(case: Case, key: jax.Array, most: int) -> Found:
-    return _along(case, key, most, case.shifts[0], "line")
+def _line(case: Case, key: jax.Array, most: int, target: float) -> Found:
+    return _along(case, key, most, target, case.shifts[0], "line")
 
 
-def _radial(case: Case, key: jax.Array, most: int) -> Found:
+def _radial(case: Case, key: jax.Array, most: int, target: float) -> Found:
     direction = case.radius()
     assert direction is not None
-    return _along(case, key, most, direction, "radial")
+    return _along(case, key, most, target, direction, "radial")
 
 
-def _splitting(case: Case, key: jax.Array, most: int) -> Found:
+def _splitting(case: Case, key: jax.Array, most: int, target: float) -> Found:
     """Independent runs until the target."""
-
-    def near(z: Float[Array, "P T n"]) -> Array:
-        return score(case.event, case.paths, z)
-
-    values, spent = [], 0
+    near, values, spent = _Score(case), [], 0
     while True:
         own = jax.random.fold_in(key, len(values))
         run = split(near, own, PARTICLES, case.paths.shape, MOVES)
         values.append(run.probability)
         spent += run.evaluations
-        if len(values) >= FEWEST_RUNS:
-            found = probability_from_replicates(np.array(values))
-            if _reached(found, case, np.array(values)):
-                break
-        if spent + run.evaluations > most and len(values) >= 2:
-            found = probability_from_replicates(np.array(values))
+        if len(values) < 2:
+            continue
+        found = probability_from_replicates(np.array(values))
+        if len(values) >= FEWEST_RUNS and relative_error(found) <= target:
+            break
+        if spent + run.evaluations > most:
             break
     seen = diagnostics(np.array(values))
     stuck = sum(v == 0 for v in values)
@@ -277,10 +279,10 @@ def _splitting(case: Case, key: jax.Array, most: int) -> Found:
         why = f"{stuck} of {len(values)} runs of the splitting got stuck"
     elif len(values) < FEWEST_RUNS:
         why = f"{len(values)} runs of the splitting in {spent:,} paths: {FEWEST_RUNS} are needed"
-    return Found("splitting", found, spent, seen, len(values), 0, why)
+    return Found("splitting", found, spent, seen, len(values), near.failed, why)
 
 
-METHODS: dict[str, Callable[[Case, jax.Array, int], Found]] = {
+METHODS: dict[str, Callable[[Case, jax.Array, int, float], Found]] = {
     "plain": _plain,
     "tilt": _tilt,
     "tilt_sobol": _tilt_sobol,
@@ -288,18 +290,3 @@ METHODS: dict[str, Callable[[Case, jax.Array, int], Found]] = {
     "radial": _radial,
     "splitting": _splitting,
 }
-
-
-def _reached(found: Estimate, case: Case, terms: np.ndarray) -> bool:
-    """Whether the target error is reached and the sample is rich enough to believe it."""
-    if not relative_error(found) <= case.settings.target_relative_error:
-        return False
-    return len(terms) < 50 or diagnostics(terms).effective_sample_size >= 50
-
-
-def _share(found: Estimate, failed: int, paths: int) -> Estimate:
-    """A probability: the interval within [0, 1], its high end with failed paths as events."""
-    high = found.high + failed / max(paths, 1)
-    return as_estimate(
-        found.value, found.standard_error, np.clip(found.low, 0, 1), np.clip(high, 0, 1)
-    )

@@ -5,19 +5,21 @@ from typing import Any
 
 import numpy as np
 
-from stress.cascade_dataset import attrs
 from stress.estimate import Estimate
-from stress.estimator_schema import Estimator
-from stress.metrics import MEASURES, Metric
+from stress.estimator_schema import MAIN, Estimator
+from stress.labels import attrs, stacked
+from stress.metrics import MEASURES, Metric, failed_paths
 from stress.rare_run import Rare
+from stress.replicates import plain_paths, relative_error
 from stress.tail_sample import PROBABILITIES
 from stress.totals import Totals
+from stress.weighted import Diagnostics
 
-STATISTICS = ("value", "standard_error", "low", "high")
 Variables = dict[str, Any]
 TOLD = {
     "metric_estimator": ("estimator", "How the metric was estimated."),
     "metric_check": ("second method", "The independent method beside the first; empty: none."),
+    "metric_choice": ("why this method", "How the method was chosen; empty: the campaign's own."),
     "metric_refusal": (
         "why a number is refused",
         "Why the metric is not given although it was estimated; empty: it is given.",
@@ -25,6 +27,18 @@ TOLD = {
 }
 COUNTED = {
     "metric_paths": ("paths", "paths played", "Paths that the metric took."),
+    "metric_failed_paths": (
+        "paths",
+        "paths that are not finite",
+        "Evaluations on which a price or a total was not finite; the interval's high end counts "
+        "paths among them as events, a line or a splitting as none.",
+    ),
+    "metric_plain_paths": (
+        "paths",
+        "plain paths for the same error",
+        "Independent unweighted paths that would give the event's relative standard error, "
+        "(1 - p) / (p error^2); NaN for other metrics.",
+    ),
     "metric_effective_paths": (
         "paths",
         "effective paths",
@@ -85,19 +99,31 @@ def rare_parts(
     figures["metric_paths"][:] = totals.paths
     check = np.full((count, 4), np.nan)
     places = {metric.id: i for i, metric in enumerate(metrics)}
+
+    def tell(i: int, seen: Diagnostics) -> None:
+        figures["metric_effective_paths"][i] = seen.effective_sample_size
+        figures["metric_largest_share"][i] = seen.largest_share
+        figures["metric_pareto_k"][i] = seen.pareto_k
+
+    figures["metric_failed_paths"][:] = failed_paths(totals)
     for metric, chosen in rare.metrics.get(name, {}).items():
         text["metric_estimator"][places[metric]] = "tilt"
+        text["metric_choice"][places[metric]] = "less error by a pilot"
         figures["metric_paths"][places[metric]] = chosen.paths
+        figures["metric_failed_paths"][places[metric]] = 0  # none, or it was not chosen
+        tell(places[metric], chosen.diagnostics)
     for event, answer in zip(rare.events, rare.answers.get(name, []), strict=False):
         i, found = places[f"event.{event.name}.probability"], answer.found
         text["metric_estimator"][i] = found.method
         text["metric_refusal"][i] = found.refusal
+        text["metric_choice"][i] = answer.why
         figures["metric_paths"][i] = found.paths
-        if found.method not in ("plain", "antithetic", "sobol"):
-            seen = found.diagnostics
-            figures["metric_effective_paths"][i] = seen.effective_sample_size
-            figures["metric_largest_share"][i] = seen.largest_share
-            figures["metric_pareto_k"][i] = seen.pareto_k
+        figures["metric_failed_paths"][i] = found.failed
+        figures["metric_plain_paths"][i] = plain_paths(
+            float(found.estimate.value), relative_error(found.estimate)
+        )
+        if found.method not in MAIN:
+            tell(i, found.diagnostics)
         if answer.check is not None:
             text["metric_check"][i] = answer.check.method
             figures["metric_agreement"][i] = answer.agreement
@@ -137,12 +163,6 @@ def system_values(
         else:
             rows.append(stacked(values[metric.id]))
     return np.stack(rows)
-
-
-def stacked(estimate: Estimate) -> np.ndarray:
-    """An estimate's parts along a last axis `statistic`."""
-    parts = [getattr(estimate, name) for name in STATISTICS]
-    return np.stack(np.broadcast_arrays(*parts), axis=-1).astype(np.float64)
 
 
 def _tails(rare: Rare, name: str) -> Variables:

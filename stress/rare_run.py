@@ -8,17 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from stress.answers import BEYOND_CHANCE, Answer, answer, event_key
-from stress.batches import PAIR_BATCHES, batch_of, batched, cautious, within
+from stress.batches import batch_of, batched, cautious, within
 from stress.campaign import Plan, path_function, scenario_key
-from stress.errors import InputError
 from stress.estimate import Estimate, paired_difference
-from stress.events import RareEvent, narrowed, rare_events
-from stress.metrics import MEASURES, METRICS, failed_paths, share_of
+from stress.estimator_check import check_estimator
+from stress.estimator_schema import Estimator
+from stress.events import RareEvent, narrowed
+from stress.metrics import MEASURES, METRICS, Metric, failed_paths, share_of
 from stress.path_function import PathFunction
 from stress.rare import Case, Found, counted
 from stress.replicates import agreement
 from stress.sampling.draws import PLAIN, normals
-from stress.scenarios.student_t import StudentT
 from stress.tail_sample import (
     TailCurve,
     combined,
@@ -29,7 +29,7 @@ from stress.tail_sample import (
     weighted_metric,
 )
 from stress.totals import Totals
-from stress.weighted import diagnostics, refusal
+from stress.weighted import Diagnostics, diagnostics, refusal
 
 TAILS = 0x7A115  # folded into the seed's key for tail samples
 GAPS = 0x6A9  # for the paths on which both ways of watching are compared
@@ -54,6 +54,7 @@ class Chosen:
 
     estimate: Estimate
     paths: int
+    diagnostics: Diagnostics
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +84,10 @@ def rare_run(
       The results.
 
     Errors:
-      InputError for an event of an account that the book does not hold.
+      InputError as `check_estimator`.
     """
     spec = plan.campaign.spec
-    found = Rare(events=check_estimator(plan), curves=alone(totals).curves)
+    found = Rare(events=check_estimator(plan), curves=alone(totals, spec.estimator).curves)
     for name, total in totals.items():
         paths, key = path_function(plan, name), scenario_key(spec.seed, name)
         found.answers[name] = [
@@ -103,57 +104,18 @@ def rare_run(
     return found
 
 
-def check_estimator(plan: Plan) -> tuple[RareEvent, ...]:
-    """The events of a campaign, once its estimator fits its paths, scenarios and events.
-
-    Errors:
-      InputError naming the key that does not fit.
-    """
-    spec, file = plan.campaign.spec, plan.campaign.file
-    events, settings = tuple(rare_events(plan.campaign)), spec.estimator
-    if settings.method == "sobol":
-        points = spec.paths / settings.replicates
-        if points < 2 or not float(points).is_integer() or int(points) & (int(points) - 1):
-            near = settings.replicates * 2 ** max(1, round(np.log2(max(points, 2))))
-            allowed = f"{settings.replicates} scramblings times a power of two, such as {near:,}"
-            raise InputError(file, "paths", f"{spec.paths:,} Sobol points", allowed)
-    if settings.method == "antithetic" and spec.paths % (2 * PAIR_BATCHES):
-        allowed = f"a multiple of {2 * PAIR_BATCHES}"
-        raise InputError(file, "paths", f"{spec.paths:,} mirrored paths", allowed)
-    if settings.method == "radial":
-        for name in plan.scenarios:
-            process = plan.scenarios[name][0].process
-            if not (isinstance(process, StudentT) and process.radius_per_path):
-                found = f"radial with the prices of the scenario {name}"
-                allowed = "scenarios of the process student_t with `radius: path`"
-                raise InputError(file, "estimator.method", found, allowed)
-    if settings.monitoring == "continuous":
-        _check_continuous(plan, events)
-    return events
-
-
-def _check_continuous(plan: Plan, events: tuple[RareEvent, ...]) -> None:
-    spec, file, key = plan.campaign.spec, plan.campaign.file, "estimator.monitoring"
-    if not any(event.account for event in events):
-        raise InputError(file, key, "continuous without an event of an account", "step, or one")
-    if spec.feedback:
-        raise InputError(file, key, "continuous with feedback", "step")
-    method = spec.estimator.method
-    if method in ("line", "radial", "splitting"):
-        raise InputError(file, key, f"continuous by {method}", "plain, tilt, tilt_sobol or auto")
-    for name in plan.scenarios:
-        if not path_function(plan, name).brownian:
-            found = f"continuous with the prices or the oracle of the scenario {name}"
-            allowed = "step, or the process gbm or student_t with a live oracle"
-            raise InputError(file, key, found, allowed)
-
-
-def alone(totals: Mapping[str, Totals]) -> Rare:
+def alone(totals: Mapping[str, Totals], settings: Estimator) -> Rare:
     """What the campaign's own paths say: no events, tails as deep as they reach."""
-    curves = {
-        name: {m: plain_curve(total.by_path[m]) for m in MEASURES} for name, total in totals.items()
-    }
-    return Rare(curves=curves)
+
+    def curve(loss: np.ndarray) -> TailCurve:
+        found = plain_curve(loss)
+        return replace(found, probability=cautious(found.probability, settings))
+
+    return Rare(
+        curves={
+            name: {m: curve(total.by_path[m]) for m in MEASURES} for name, total in totals.items()
+        }
+    )
 
 
 def own_paths(plan: Plan, total: Totals, case: Case) -> Found | None:
@@ -197,24 +159,27 @@ def _tails(
     sample = tail_sample(paths, mix, second, count, batch)
     chosen = {}
     for metric, (measure, kind) in WEIGHTED.items():
-        promised = float(weighted_metric(pilot, measure, kind).standard_error)
+        promised = float(weighted_metric(pilot, measure, kind)[0].standard_error)
         plain = _plain_error(total, metric, min(batch, total.paths))
         if not 0 < promised / np.sqrt(count) < plain / np.sqrt(total.paths):
             continue
-        found = weighted_metric(sample, measure, kind)
-        own = next(m for m in METRICS if m.id == metric).estimate(total)
+        found, seen = weighted_metric(sample, measure, kind)
+        own = _metric(metric).estimate(total)
         apart = agreement(found, own)
-        if not refusal(found, None) and (np.isnan(apart) or abs(apart) < BEYOND_CHANCE):
-            chosen[metric] = Chosen(found, count)
+        if not refusal(found, seen) and (np.isnan(apart) or abs(apart) < BEYOND_CHANCE):
+            chosen[metric] = Chosen(found, count, seen)
     return {measure: tail_curve(sample, measure) for measure in MEASURES}, chosen
 
 
 def _plain_error(total: Totals, metric: str, count: int) -> float:
     """Error of a metric by the first paths of the campaign; infinite where they give none."""
     part = Totals(count, by_path={n: values[:count] for n, values in total.by_path.items()})
-    found = next(m for m in METRICS if m.id == metric).estimate(part)
-    error = float(found.standard_error)
+    error = float(_metric(metric).estimate(part).standard_error)
     return error if np.isfinite(error) and error > 0 else float("inf")
+
+
+def _metric(name: str) -> Metric:
+    return next(m for m in METRICS if m.id == name)
 
 
 WEIGHTED = {
@@ -238,7 +203,8 @@ def monitoring_gap(paths: PathFunction, key: jax.Array, count: int) -> Gap:
     """
     steps, width = paths.shape
     drawn = normals(PLAIN, key, jnp.arange(count), steps, width)
-    ever = [np.asarray(x) for x in paths.liquidated(drawn, True)]
-    seen = [np.asarray(x) for x in paths.liquidated(drawn, False)]
-    accounts, debt = (paired_difference(e, s) for e, s in zip(ever, seen, strict=True))
-    return Gap(accounts, debt, float(seen[0].mean()), float(seen[1].mean()), count)
+    found = np.asarray(paths.liquidated(drawn))
+    seen, ever = found[:, 0], found[:, 1]
+    accounts, debt = (paired_difference(ever[:, k], seen[:, k]) for k in (0, 1))
+    step_accounts, step_debt = map(float, seen.mean(axis=0))
+    return Gap(accounts, debt, step_accounts, step_debt, count)

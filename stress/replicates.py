@@ -1,4 +1,4 @@
-"""Errors from independent repeats, mirrored pairs, and when enough has been sampled.
+"""Errors from independent repeats, and how many paths an error takes.
 
 Quasi-random points and splitting give numbers whose paths depend on each other: their error comes
 from independent repeats of the whole. Host side, float64.
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from stress.estimate import Estimate, as_estimate, as_float, as_sample, mean, normal_quantile
+from stress.estimate import Estimate, as_estimate, as_float, mean, normal_quantile
 
 
 def from_replicates(values: ArrayLike, level: float = 0.95) -> Estimate:
@@ -73,18 +73,6 @@ def probability_from_replicates(values: ArrayLike, level: float = 0.95) -> Estim
     return as_estimate(plain.value, plain.standard_error, *ends)
 
 
-def pair_means(values: ArrayLike) -> np.ndarray:
-    """Means of mirrored paths 2k and 2k + 1, `[..., n / 2]`; they are independent of each other.
-
-    Errors:
-      ValueError for an odd number of paths.
-    """
-    x = as_sample(values, -1)
-    if x.shape[-1] % 2:
-        raise ValueError(f"{x.shape[-1]} paths do not make pairs")
-    return x.reshape(*x.shape[:-1], -1, 2).mean(axis=-1)
-
-
 def relative_error(found: Estimate) -> float:
     """Standard error over value; infinite where the value is 0 or nothing is known."""
     value, error = abs(float(found.value)), float(found.standard_error)
@@ -93,9 +81,17 @@ def relative_error(found: Estimate) -> float:
 
 def paths_needed(found: Estimate, paths: int, target: float) -> float:
     """Paths after which the relative error is the target, by the square root of their number."""
-    return math.ceil(paths * (relative_error(found) / target) ** 2 - 1e-9) if (
-        math.isfinite(relative_error(found))
-    ) else math.inf  # fmt: skip
+    return paths * (relative_error(found) / target) ** 2
+
+
+def plain_paths(probability: float, target: float) -> float:
+    """Plain paths that estimate a probability with a relative error: (1 - p) / (p target^2).
+
+    Infinite for a probability or a target of 0.
+    """
+    if not probability > 0 or not target > 0:
+        return math.inf
+    return (1 - probability) / probability / target**2
 
 
 def agreement(one: Estimate, other: Estimate) -> float:

@@ -28,10 +28,13 @@ def summary(results: xr.Dataset) -> dict[str, Any]:
             "estimator": str(results["metric_estimator"].values[s, m]),
             "paths": int(results["metric_paths"].values[s, m]),
         }
-        for key in ("effective_paths", "largest_share", "pareto_k"):
+        for key in ("failed_paths", "plain_paths", "effective_paths", "largest_share", "pareto_k"):
             value = plain(results[f"metric_{key}"].values[s, m])
             told |= {} if value is None else {key: value}
-        check, refusal = (str(results[f"metric_{k}"].values[s, m]) for k in ("check", "refusal"))
+        check, refusal, choice = (
+            str(results[f"metric_{k}"].values[s, m]) for k in ("check", "refusal", "choice")
+        )
+        told |= {"chosen": choice} if choice else {}
         if check:
             value, error, low, high = map(plain, results["cross_check"].values[s, m])
             told["cross_check"] = {

@@ -16,10 +16,11 @@ from stress.metrics import MEASURES
 from stress.path_function import PathFunction
 from stress.sampling.design import worst_point
 from stress.sampling.draws import PLAIN
-from stress.sampling.tilt import PARTS, Mixture, likelihood_ratio, mixture, tilted
+from stress.sampling.tilt import PARTS, Mixture, likelihood_ratio, mixture, shares, tilted
 from stress.shifts import ALIKE, cosine, starts, worst_step
 from stress.smooth import smooth_limit
 from stress.weighted import (
+    Diagnostics,
     diagnostics,
     refusal,
     weighted_expected_shortfall,
@@ -31,12 +32,7 @@ DEEPEST = 1e-6  # least probability of a curve
 PROBABILITIES = 10.0 ** -np.arange(0.5, 6.01, 0.25)
 DISTANCES = (0.4, 0.7, 1.0)  # of the deepest probability's distance
 DEFENSIVE = 2  # sixteenths drawn from the target itself, at least
-GUIDES = (
-    "liquidated_debt",
-    "liquidated_notional",
-    "equity_loss",
-    "bad_debt",
-)  # losses that shifts aim at
+GUIDES = ("liquidated_debt", "liquidated_notional", "equity_loss", "bad_debt")  # aims of shifts
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +94,7 @@ def _shared(shape: tuple[int, int], points: list[np.ndarray], bursts: list[np.nd
     points = points[: room - len(bursts)]
     shifts = [np.zeros(shape), *(share * p for p in points for share in DISTANCES)]
     single = [share * b for b in bursts for share in DISTANCES]
-    others = len(shifts) - 1 + len(single)
-    if not others:
-        return mixture(np.stack(shifts), (PARTS,))
-    each = (PARTS - DEFENSIVE) // others
-    parts = (PARTS - each * others, *[each] * others)
+    parts = shares(len(shifts) - 1 + len(single), DEFENSIVE)
     return mixture(np.stack(shifts), parts, np.array(single).reshape(-1, shape[1]))
 
 
@@ -137,9 +129,10 @@ def tail_curve(sample: TailSample, measure: str) -> TailCurve:
       measure: of `stress.metrics.MEASURES`.
 
     Returns:
-      Points in the order of PROBABILITIES; NaN where the sample holds no such loss, where the loss
-      is zero or where the diagnostics of a point fail. Paths that are not finite count as the
-      largest loss at the high end and as none at the low one.
+      Points in the order of PROBABILITIES, each at a loss of the sample; a loss that many paths
+      share is one point with its own probability. NaN where the sample holds no such loss, where
+      the loss is zero or where the diagnostics of a point fail. Paths that are not finite count as
+      the largest loss at the high end and as none at the low one.
     """
     loss = sample.losses[measure]
     whole = sample.weights[measure][:, -1]
@@ -151,7 +144,8 @@ def tail_curve(sample: TailSample, measure: str) -> TailCurve:
     for p in PROBABILITIES:
         place = int(np.searchsorted(beyond, p))
         level = float(loss[order[place]]) if place < known.sum() else 0.0
-        terms = _weighed(sample, measure, level) if level > 0 else np.zeros(len(loss))
+        level = float(np.nextafter(level, 0))  # of losses that many paths share: at least that
+        terms = weights_above(sample, measure, level) if level > 0 else np.zeros(len(loss))
         found = weighted_proportion(terms > 0, terms, sample.stratum)
         shown = diagnostics(terms)
         good = level > 0 and not refusal(found, shown)
@@ -164,8 +158,17 @@ def tail_curve(sample: TailSample, measure: str) -> TailCurve:
     )
 
 
-def _weighed(sample: TailSample, measure: str, level: float) -> np.ndarray:
-    """Weight of each path with a loss above a level, taken when the loss first passed it."""
+def weights_above(sample: TailSample, measure: str, level: float) -> np.ndarray:
+    """Weight of each path with a loss above a level, taken when the loss first passed it.
+
+    Args:
+      sample: weighted paths.
+      measure: of `stress.metrics.MEASURES`.
+      level: USDC.
+
+    Returns:
+      `[n]`, 0 for a path without; its mean is P(loss > level).
+    """
     weights = sample.weights[measure]
     happened = np.nan_to_num(sample.losses[measure], nan=-np.inf) > level
     if measure not in sample.courses:
@@ -199,7 +202,7 @@ def combined(one: TailCurve, other: TailCurve) -> TailCurve:
     )
 
 
-def weighted_metric(sample: TailSample, measure: str, kind: str) -> Estimate:
+def weighted_metric(sample: TailSample, measure: str, kind: str) -> tuple[Estimate, Diagnostics]:
     """A metric of a loss from weighted paths.
 
     Args:
@@ -208,12 +211,16 @@ def weighted_metric(sample: TailSample, measure: str, kind: str) -> Estimate:
       kind: `var_99`, `es_99` or `probability` of a loss above 0.
 
     Returns:
-      Scalars; NaN where a path is not finite.
+      (scalars, diagnostics of the terms they rest on); NaN where a path is not finite.
     """
     loss, weight = sample.losses[measure], sample.weights[measure][:, -1]
     if np.isnan(loss).any():
-        return as_estimate(*[np.nan] * 4)
+        return as_estimate(*[np.nan] * 4), diagnostics(np.zeros(1))
     if kind == "probability":
-        return weighted_proportion(loss > 0, weight, sample.stratum)
-    of = weighted_quantile if kind == "var_99" else weighted_expected_shortfall
-    return of(loss, weight, 0.99, sample.stratum)
+        found = weighted_proportion(loss > 0, weight, sample.stratum)
+        return found, diagnostics(weight * (loss > 0))
+    boundary = weighted_quantile(loss, weight, 0.99, sample.stratum)
+    if kind == "var_99":
+        return boundary, diagnostics(weight * (loss > boundary.value))
+    found = weighted_expected_shortfall(loss, weight, 0.99, sample.stratum)
+    return found, diagnostics(weight * np.maximum(loss - boundary.value, 0))

@@ -101,9 +101,8 @@ def survival(
     book: FrozenBook,
     market: Market,
     root: Float[Array, "P T1 A A"],
-    continuous: bool,
 ) -> Float[Array, "P T"]:
-    """Probability that no margin account was liquidatable up to each time, given the path's times.
+    """Probability that no margin account was liquidatable up to each time, watched at every moment.
 
     Args:
       venue: the rule book.
@@ -111,11 +110,10 @@ def survival(
       book: one account, or a few that are one event.
       market: leaves `[F, P, T]`.
       root: root of the covariance of every step's log returns.
-      continuous: watch between the times too; else 1 until the first passage and 0 from it on.
 
     Returns:
-      Non-increasing along `T`. Several margin accounts are taken as crossing together where they
-      cross between the same two times: the most endangered one decides (exact for one).
+      Given the path's times; non-increasing along `T`. Several margin accounts are taken as
+      crossing together: the most endangered one decides (exact for one).
 
     Errors:
       Raises nothing; NaN prices give NaN.
@@ -124,10 +122,9 @@ def survival(
     def one(shown: Market, roots):
         alive = jnp.ones_like(shown.quote_price[0])
         for group in book.accounts:
-            tiles = group.shared_margin.shape[0]
-            for tile in range(tiles):
+            for tile in range(group.shared_margin.shape[0]):
                 accounts = jax.tree.map(lambda x, tile=tile: x[tile], group)
-                crossed = _crossings(venue, today, accounts, shown, roots, continuous)
+                _, crossed = _crossings(venue, today, accounts, shown, roots)
                 alive = jnp.minimum(alive, jnp.min(jnp.cumprod(1 - crossed, axis=0), axis=1))
         return alive
 
@@ -140,41 +137,50 @@ def liquidated(
     book: FrozenBook,
     market: Market,
     root: Float[Array, "P T1 A A"],
-    continuous: bool,
-) -> tuple[Float[Array, "P"], Float[Array, "P"]]:
-    """Margin accounts liquidated by the horizon, and their loans now, expected given each path.
+) -> Float[Array, "P 2 2"]:
+    """What a whole book loses to liquidation by the horizon, seen at the times and at every moment.
 
-    Arguments as `survival`, for a whole book.
+    Args:
+      venue: the rule book.
+      today: says which asset moves which market and token.
+      book: the frozen book.
+      market: leaves `[F, P, T]`.
+      root: root of the covariance of every step's log returns.
 
     Returns:
-      (margin accounts, USDC), float64.
+      Of each path (times of the grid, every moment) by (margin accounts, their loans now in USDC),
+      the second expected given the path's times; float64.
+
+    Errors:
+      Raises nothing; NaN prices give NaN.
     """
 
-    def one(shown: Market, roots):
-        def tile(accounts: Account):
-            crossed = _crossings(venue, today, accounts, shown, roots, continuous)
-            gone = 1 - jnp.prod(1 - crossed, axis=0)
-            begin = jax.vmap(start, in_axes=-1, out_axes=-1)(accounts)
-            now = jax.tree.map(lambda x: x[..., 0], shown)
-            loan = jax.vmap(
-                lambda a, p: settle(venue, a, p, now).loan, in_axes=-1, out_axes=-1
-            )(accounts, begin)  # fmt: skip
-            held = jnp.any(accounts.net_cash != 0, axis=0)
-            counted = jnp.where(held, gone, 0).astype(jnp.float64)
-            return jnp.sum(counted), jnp.sum(counted * loan)
+    def tile(shown: Market, roots, accounts: Account):
+        begin = jax.vmap(start, in_axes=-1, out_axes=-1)(accounts)
+        now = jax.tree.map(lambda x: x[..., 0], shown)
+        today_settled = jax.vmap(
+            lambda a, p: settle(venue, a, p, now), in_axes=-1, out_axes=-1
+        )(accounts, begin)  # fmt: skip
+        gone = [
+            (1 - jnp.prod(1 - x, axis=0)).astype(jnp.float64)
+            for x in _crossings(venue, today, accounts, shown, roots)
+        ]
+        return jnp.array([[jnp.sum(g), jnp.sum(g * today_settled.loan)] for g in gone])
 
-        parts = [jax.lax.map(tile, group) for group in book.accounts]
-        return tuple(sum(jnp.sum(part[k]) for part in parts) for k in (0, 1))
+    def one(row):
+        shown, roots = row
+        parts = [
+            jnp.sum(jax.lax.map(partial(tile, shown, roots), group), axis=0)
+            for group in book.accounts
+        ]
+        return sum(parts[1:], parts[0])
 
-    return jax.lax.map(lambda row: one(*row), (_paths_first(market), root))
+    paths_first = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), market)
+    return jax.lax.map(one, (paths_first, root))
 
 
-def _paths_first(market: Market) -> Market:
-    return jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), market)
-
-
-def _crossings(venue, today, accounts, shown, roots, continuous):
-    """Probability of a crossing that ends at each time, given survival before it, `[T, n]`."""
+def _crossings(venue, today, accounts, shown, roots):
+    """Liquidatable at each time (0 or 1), and the probability of it since the last, `[T, n]`."""
     assets, kind = roots.shape[-1], shown.quote_price.dtype
     roots = roots.astype(kind)
 
@@ -209,12 +215,9 @@ def _crossings(venue, today, accounts, shown, roots, continuous):
         passage, left = carry
         index, now, before, after = inputs
         passage, here, (arrived, leaving) = run(accounts, passage, now, index, before, after)
-        crossed = jnp.where(here, 1.0, 0.0)
-        if continuous:
-            crossed = jnp.where(
-                index > 0, jnp.maximum(crossed, crossing_probability(left, arrived)), crossed
-            )
-        return (passage, leaving), crossed
+        seen = jnp.where(here, 1.0, 0.0).astype(kind)
+        between = jnp.where(index > 0, crossing_probability(left, arrived), 0.0)
+        return (passage, leaving), (seen, jnp.maximum(seen, between))
 
     begin = jax.vmap(start, in_axes=-1, out_axes=-1)(accounts)
     none = jnp.zeros_like(roots[:1])

@@ -77,37 +77,6 @@ def weighted_proportion(
     return as_estimate(found.value, found.standard_error, *ends)
 
 
-def weighted_exceedance(
-    values: ArrayLike,
-    weights: ArrayLike,
-    levels: ArrayLike,
-    stratum: ArrayLike | None = None,
-    level: float = 0.95,
-) -> Estimate:
-    """P(X > x) at many x, each as `weighted_proportion`.
-
-    Args:
-      values: `[n]`.
-      weights: `[n]`, or `[L, n]` where a path's weight depends on the level (stopped ratios).
-      levels: x, `[L]`.
-      stratum: as `weighted_mean`.
-      level: coverage of each interval, point by point.
-
-    Returns:
-      `[L]`.
-
-    Errors:
-      As `weighted_mean`.
-    """
-    x, w = as_sample(values, -1), as_float(weights)
-    rows = [
-        weighted_proportion(x > at, w if w.ndim == 1 else w[i], stratum, level)
-        for i, at in enumerate(as_float(levels))
-    ]
-    names = ("value", "standard_error", "low", "high")
-    return as_estimate(*(np.array([getattr(row, name) for row in rows]) for name in names))
-
-
 def weighted_quantile(
     values: ArrayLike,
     weights: ArrayLike,

@@ -10,8 +10,8 @@ from stress.metrics import METRICS
 from stress.replicates import (
     agreement,
     from_replicates,
-    pair_means,
     paths_needed,
+    plain_paths,
     probability_from_replicates,
     relative_error,
 )
@@ -41,19 +41,12 @@ def test_probabilities_from_splitting_stay_above_zero() -> None:
     assert probability_from_replicates(np.zeros(8)).value == 0
 
 
-def test_pairs() -> None:
-    z = RNG.standard_normal(2000)
-    mirrored = np.exp(np.stack([z, -z], axis=1).ravel())
-    means = pair_means(mirrored)
-    assert means.shape == (2000,) and means.std() / np.sqrt(2000) < mirrored.std() / np.sqrt(4000)
-    with pytest.raises(ValueError, match="pairs"):
-        pair_means(np.ones(3))
-
-
 def test_how_much_is_enough() -> None:
     found = as_estimate(2.0, 0.4, 1.0, 3.0)
     assert relative_error(found) == 0.2
-    assert paths_needed(found, 1000, 0.1) == 4000
+    assert paths_needed(found, 1000, 0.1) == pytest.approx(4000)
+    assert plain_paths(0.01, 0.1) == pytest.approx(9900)
+    assert plain_paths(0.0, 0.1) == plain_paths(0.1, 0.0) == np.inf
     assert relative_error(as_estimate(0.0, 0.1, 0, 1)) == np.inf
     assert agreement(as_estimate(1.0, 0.3, 0, 2), as_estimate(2.0, 0.4, 0, 3)) == pytest.approx(-2)
     assert np.isnan(agreement(as_estimate(1.0, 0.0, 0, 2), as_estimate(2.0, 0.0, 0, 3)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stress.commands.tables import chance, money, number, percent, show_table
+from stress.commands.tables import chance, count, money, number, percent, show_table
 from stress.errors import InputError
 
 
@@ -40,7 +40,8 @@ def run_command(
     campaign = load_campaign(ref, settings, models or (), None if candles is None else str(candles))
     from stress.campaign import plan as build_plan
     from stress.campaign import run_blocks, tail_contributions
-    from stress.rare_run import check_estimator, rare_run
+    from stress.estimator_check import check_estimator
+    from stress.rare_run import rare_run
 
     plan = build_plan(campaign)
     check_estimator(plan)
@@ -225,13 +226,17 @@ def _show_events(results) -> None:
             check, apart = str(at["metric_check"].item()), float(at["metric_agreement"])
             beside = f"{check} {chance(at['cross_check'].values)}" if check else "-"
             method = str(at["metric_estimator"].item())
-            paths, effective = int(at["metric_paths"]), float(at["metric_effective_paths"])
-            rows.append([name, scenario, chance(at["system"].values), method, f"{paths:,}",
-                         number(effective), beside, number(apart)])  # fmt: skip
+            paths, effective, plain = (
+                float(at[f"metric_{key}"]) for key in ("paths", "effective_paths", "plain_paths")
+            )
+            rows.append([name, scenario, chance(at["system"].values), method, f"{paths:,.0f}",
+                         number(effective), count(plain), beside, number(apart)])  # fmt: skip
     if rows:
         heads = ["event", "scenario", "probability [95 %]", "method", "paths", "effective",
-                 "second method", "z"]  # fmt: skip
-        show_table("Events; z: difference of the two methods in standard errors", heads, rows)
+                 "plain paths", "second method", "z"]  # fmt: skip
+        title = ("Events; plain paths: what the same error takes without weights; z: difference of "
+                 "the two methods in standard errors")  # fmt: skip
+        show_table(title, heads, rows)
     for sentence in refused:
         print(f"Refused: {sentence}")
 

@@ -45,6 +45,16 @@ def number(value: float | None) -> str:
     return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def count(value: float | None) -> str:
+    """A large number of paths for people: 32M, 8.6k."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{float(f'{value / size:.2g}'):,g}{letter}"
+    return f"{value:,.0f}"
+
+
 def percent(value: float | None) -> str:
     """A probability for people."""
     if value is None or math.isnan(value):

@@ -41,7 +41,11 @@ PLAIN = Draws(
 
 
 def draws(
-    method: Method, hours: np.ndarray, width: int, replicates: int = 16, ordering: Ordering = "pca"
+    method: Method,
+    hours: np.ndarray,
+    width: int,
+    replicates: int = 16,
+    ordering: Ordering = "bridge",
 ) -> Draws:
     """Builds a way to draw (host side).
 
@@ -84,8 +88,8 @@ def normals(
       width: `n`.
 
     Returns:
-      Marginally independent standard normals within a path. Dimensions beyond scipy's tables
-      (21,201) are pseudo-random; the last bits of the ordering come first to them.
+      Normals that are independent within a path. Of a path that needs more than scipy's tables
+      have (21,201 numbers), the last coordinates of the ordering are pseudo-random.
 
     Errors:
       Raises nothing. Sobol numbers have 2^32 values a dimension: none is beyond 6.3 deviations.
@@ -116,7 +120,7 @@ def _uniforms(how: Draws, seed_key: Array, paths: Int[Array, "P"]) -> Float[Arra
     dimensions = how.directions.shape[0]
     key = jax.random.fold_in(seed_key, SCRAMBLES)
     raw = sobol.points(jnp.asarray(how.directions), paths // how.replicates)
-    seeds = sobol.seeds_of(key, paths % how.replicates, dimensions)
+    seeds = sobol.seeds_of(key, how.replicates, dimensions)[paths % how.replicates]
     return sobol.uniform(sobol.scramble(raw, seeds))
 
 

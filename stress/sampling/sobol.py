@@ -76,13 +76,15 @@ def _reversed(x: UInt32[Array, "P D"]) -> UInt32[Array, "P D"]:
     return (x >> 16) | (x << 16)
 
 
-def seeds_of(key: Array, replicate: Int[Array, "P"], dimensions: int) -> UInt32[Array, "P D"]:
-    """Scrambling seeds of every path's replicate; replicates are independent of each other."""
+def seeds_of(key: Array, replicates: int, dimensions: int) -> UInt32[Array, "R D"]:
+    """Scrambling seeds of every replicate; replicates are independent of each other.
 
-    def one(number):
-        own = jax.random.fold_in(key, number)
-        return jax.vmap(lambda d: jax.random.bits(jax.random.fold_in(own, d), (), jnp.uint32))(
-            jnp.arange(dimensions)
-        )
+    A dimension keeps its seed whatever the number of dimensions.
+    """
 
-    return jax.vmap(one)(replicate)
+    def one(replicate, dimension):
+        own = jax.random.fold_in(jax.random.fold_in(key, replicate), dimension)
+        return jax.random.bits(own, (), jnp.uint32)
+
+    over = jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))
+    return over(jnp.arange(replicates), jnp.arange(dimensions))

@@ -56,6 +56,20 @@ def mixture(
     return Mixture(shifts=jnp.asarray(shifts), bursts=jnp.asarray(single), parts=tuple(parts))
 
 
+def shares(others: int, defensive: int) -> tuple[int, ...]:
+    """Sixteenths of the target, at least `defensive`, and of as many others, nearly equal.
+
+    Errors:
+      ValueError for more others than there is room for.
+    """
+    if others > PARTS - defensive:
+        raise ValueError(f"{others} components beside {defensive} sixteenths of the target")
+    if not others:
+        return (PARTS,)
+    each, more = divmod(PARTS - defensive, others)
+    return (defensive, *(each + (k < more) for k in range(others)))
+
+
 @partial(jax.jit, static_argnames=("steps", "width"))
 def tilted(
     mix: Mixture, how: Draws, seed_key: Array, paths: Int[Array, "P"], steps: int, width: int
@@ -64,6 +78,17 @@ def tilted(
 
     Paths 16 k to 16 k + 15 hold every component by its share exactly; so do the points of a
     scrambling. The step of a burst is drawn from the path's own key.
+
+    Args:
+      mix: the proposals.
+      how: the way to draw what they are added to.
+      seed_key: of the sample.
+      paths: path numbers.
+      steps: `T`.
+      width: `n`.
+
+    Returns:
+      (normals, component of each path), float64.
     """
     edges = jnp.asarray(np.cumsum(mix.parts)[:-1] / PARTS)
     which = jnp.searchsorted(edges, spare_uniform(how, seed_key, paths), side="right")
@@ -86,6 +111,13 @@ def likelihood_ratio(mix: Mixture, drawn: Float[Array, "P T n"]) -> Float[Array,
 
     where a burst's term is the mean over the steps it may fall on; on those after t it is 1. An
     event that is decided at time t is weighted with w_t: what follows adds nothing but noise.
+
+    Args:
+      mix: the proposals.
+      drawn: normals of paths, however they came about.
+
+    Returns:
+      Ratios, above 0, at most one over the share of the target; float64. NaN in gives NaN out.
 
     Source:
       Glasserman (2003), Monte Carlo Methods in Financial Engineering, 4.6; mixtures: Owen and Zhou
