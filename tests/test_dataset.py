@@ -56,6 +56,9 @@ DIMENSIONS = (
             "effective_paths",
             "largest_share",
             "pareto_k",
+            "choice",
+            "failed_paths",
+            "plain_paths",
             "agreement",
         )
     }
@@ -232,7 +235,8 @@ def test_summary_is_strict_json_with_the_documented_keys(results: xr.Dataset) ->
     seen = set()
     for row in data["metrics"]:
         of = row.keys() - common
-        assert of <= {"account", "group"} and len(of) <= 1 and row.keys() >= common
+        assert of in ({"account"}, {"group"}, {"failed_paths"}) and row.keys() >= common
+        assert row.get("failed_paths", 0) == 0
         assert len(row["ci95"]) == 2 and row["paths"] == 5000 and row["horizon_hours"] == 24
         seen.add(row["id"])
     want = {m.id for m in METRICS} | set(ACCOUNT_METRICS) | {"group.liquidation_probability"}

@@ -10,7 +10,7 @@ from reports import gallery, page, sureness, tail_figures, theme
 EVENT = "event.tenth.probability"
 
 
-def results(refused: bool = False, check: bool = True) -> xr.Dataset:
+def results(refused: bool = False, check: bool = True, failed: int = 3) -> xr.Dataset:
     """The imagined campaign with one event of probability 1.03e-5 and tails to 1e-6."""
     made = build(accounts=12)
     scenarios, metrics = made.sizes["scenario"], made.sizes["metric"] + 1
@@ -48,7 +48,9 @@ def results(refused: bool = False, check: bool = True) -> xr.Dataset:
         metric_estimator=text("plain", "tilt"),
         metric_check=text("", "splitting" if check else ""),
         metric_refusal=text("", "its weights have a tail of shape 1.1" if refused else ""),
-        metric_paths=figure(1024.0), metric_effective_paths=figure(260.2),
+        metric_choice=text("", "least work by a pilot"),
+        metric_paths=figure(1024.0), metric_failed_paths=figure(failed),
+        metric_plain_paths=figure(30_999_999.0), metric_effective_paths=figure(260.2),
         metric_pareto_k=figure(-0.2), metric_agreement=figure(-1.2),
         cross_check=(("scenario", "metric", "statistic"), beside),
         tail_level=(("scenario", "measure", "tail"), level),
@@ -65,13 +67,15 @@ def texts(table) -> list[str]:
 
 def test_events_name_method_paths_and_the_second_opinion() -> None:
     table = sureness.events(results())
-    assert table is not None and len(table.rows) == 4
+    assert table is not None and len(table.rows) == 5
     said = " | ".join(texts(table))
-    for words in ("0.0010", "97,087", "tilted paths 1,024 paths, 260 effective", "splitting",
-                  "1.2 standard errors apart"):  # fmt: skip
+    for words in ("0.0010", "97,087", "tilted paths 1,024 paths, 260 effective", "3 not finite",
+                  "31,000,000", "splitting", "1.2 standard errors apart"):  # fmt: skip
         assert words in said
+    told = sureness.events(results(failed=0))
+    assert told is not None and "not finite" not in " | ".join(texts(told))
     alone = sureness.events(results(check=False))
-    assert alone is not None and len(alone.rows) == 3
+    assert alone is not None and len(alone.rows) == 4
     assert sureness.events(build(accounts=12)) is None
 
 
