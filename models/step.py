@@ -10,6 +10,7 @@ threshold over the whole path, as if the account had not been touched. Interest 
 positions stops at its first liquidation, where it is settled.
 """
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 
@@ -101,7 +102,7 @@ def step(
     needs = requirements(venue, account, market, state, loans)
     liquidatable = (excess(venue, account, needs) > 0) | unfunded
     here = jnp.where(liquidatable, index, jnp.inf).astype(passage.first.dtype)
-    distances = _thresholds(venue, account, market, state, needs)
+    distances = thresholds(venue, account, market, state, needs)
     return Passage(
         accrued=accrued,
         pool=tuple(
@@ -111,6 +112,43 @@ def step(
         first=jnp.minimum(passage.first, here),
         worst=tuple(map(jnp.maximum, passage.worst, distances)),
     )
+
+
+def follow(
+    venue: Venue, account: Account, passage: Passage, market: Market, index: Scalar
+) -> Passage:
+    """`step` for an account that is out of reach of everything but its loan and interest.
+
+    It wants less than its borrowing capacity gives beyond maintenance, and neither its first
+    liquidation nor a threshold can come; `models.reach.out_of_reach` says where.
+
+    Args:
+      venue: the rule book.
+      account: one account.
+      passage: its state after the previous time.
+      market: prices and rates at this time.
+      index: place of this time on the grid, 0 = now.
+
+    Returns:
+      The state after this time; `first` and `worst` as they were.
+
+    Errors:
+      Raises nothing; NaN in gives NaN out.
+
+    Source:
+      The loan of `models.portfolio.desired_loan`.
+    """
+    alive = jnp.isinf(passage.first)
+    accrued = _accrued(market, passage, alive)
+    state = margin_state(venue, account, market, accrued)
+    pool = []
+    for q, before in enumerate(passage.pool):
+        wanted = jnp.maximum(state.transfer[q] - state.equity[q], 0)
+        limit = state.borrow_capacity / market.quote_price[q]
+        wanted = jnp.minimum(jnp.minimum(wanted, venue.lending.user_borrow_cap[q]), limit)
+        loan = jnp.minimum(wanted, _reach(venue, market, before, q, index))
+        pool.append(jnp.where(alive, loan - idle_balance(state, q), before))
+    return dataclasses.replace(passage, accrued=accrued, pool=tuple(pool))
 
 
 def distance(
@@ -207,9 +245,7 @@ def _loans(
     loans = []
     for q in range(len(venue.quotes)):
         wanted = desired_loan(venue, market, state, q)
-        limits = (venue.assumptions.reserve_liquidity_limits_credit > 0) & (index > 0)
-        owed = jnp.maximum(passage.pool[q], 0) * (1 + market.borrow_growth[q])
-        reach = jnp.where(limits, owed + market.free_liquidity[q], jnp.inf)
+        reach = _reach(venue, market, passage.pool[q], q, index)
         loan = jnp.minimum(wanted, reach)
         shortfall = state.maintenance[q] - state.equity[q]
         # Where there is nothing to maintain the shortfall is old debt: rounding must not refuse it.
@@ -219,7 +255,14 @@ def _loans(
     return tuple(loans), unfunded
 
 
-def _thresholds(
+def _reach(venue: Venue, market: Market, pool: Scalar, q: int, index: Scalar) -> Scalar:
+    """Greatest loan the reserve lets stand: the old one with its interest, and what it has left."""
+    limits = (venue.assumptions.reserve_liquidity_limits_credit > 0) & (index > 0)
+    owed = jnp.maximum(pool, 0) * (1 + market.borrow_growth[q])
+    return jnp.where(limits, owed + market.free_liquidity[q], jnp.inf)
+
+
+def thresholds(
     venue: Venue,
     account: Account,
     market: Market,

@@ -16,8 +16,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from models.account import Account, Market
-from models.step import Passage, Settlement, reached, settle, start, step
+from models.reach import out_of_reach
+from models.step import Settlement, follow, reached, settle, start, step
 from models.venue import Venue
+from stress.course import Course, course_of
+from stress.packed import packed, unpacked
 
 
 @jax.tree_util.register_dataclass
@@ -50,23 +53,36 @@ class Rows:
 
 _over_accounts = {"in_axes": (None, -1, -1, None, None), "out_axes": -1}
 _step = jax.vmap(jax.vmap(step, **_over_accounts), in_axes=(None, None, -2, -1, None), out_axes=-2)
+_by_row = {"in_axes": (None, -1, -1, None), "out_axes": -1}
+_by_path = {"in_axes": (None, None, -2, -1), "out_axes": -2}
+_follow = jax.vmap(
+    jax.vmap(follow, **_over_accounts), in_axes=(None, None, -2, -1, None), out_axes=-2
+)
+_out_of_reach = jax.vmap(jax.vmap(out_of_reach, **_by_row), **_by_path)
 _settle = jax.vmap(
     jax.vmap(settle, in_axes=(None, -1, -1, -1), out_axes=-1),
     in_axes=(None, None, -2, -2),
     out_axes=-2,
 )
+_settle_together = jax.vmap(jax.vmap(settle, **_by_row), **_by_path)
 _start = jax.vmap(start, in_axes=-1, out_axes=-1)
 _reached = jax.vmap(jax.vmap(reached, in_axes=-1, out_axes=-1), in_axes=(None, -2), out_axes=-2)
 
 
-def tile_rows(venue: Venue, account: Account, equity: Float[Array, "n"], market: Market) -> Rows:
+def tile_rows(
+    venue: Venue, account: Account, equity: Float[Array, "n"], market: Market, course: Course
+) -> Rows:
     """Runs one tile of margin accounts of one structure along one tile of paths.
+
+    A stretch of time in which no account of the tile can be reached on any of its paths is passed
+    over: only loans and interest are followed, where an account has them.
 
     Args:
       venue: the rule book.
       account: leaves `[..., n]`.
       equity: USDC now, `[n]`.
       market: leaves `[F, p, T]`, prices of each path over time.
+      course: the same in stretches.
 
     Returns:
       Outcomes, `[p, n]`; float32 or float64 as the book and the market are.
@@ -75,20 +91,38 @@ def tile_rows(venue: Venue, account: Account, equity: Float[Array, "n"], market:
       Raises nothing; a NaN price is never liquidatable and its losses are NaN.
     """
     paths, times = market.quote_price.shape[-2:]
-    fresh = _start(account)
     wide = jax.tree.map(
-        lambda x: jnp.broadcast_to(x[..., None, :], (*x.shape[:-1], paths, x.shape[-1])), fresh
+        lambda x: jnp.broadcast_to(x[..., None, :], (*x.shape[:-1], paths, x.shape[-1])),
+        _start(account),
     )
 
-    def body(passage: Passage, now):
-        index, shown = now
-        return _step(venue, account, passage, shown, index), None
+    def stretch(state, part: Course):
+        far = jnp.all(_out_of_reach(venue, account, unpacked(state, wide), part.seen))
 
-    by_time = jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), market)
-    grid = jnp.arange(times, dtype=fresh.first.dtype)
-    passage, _ = jax.lax.scan(body, wide, (grid, by_time))
-    at = jnp.minimum(passage.first, times - 1).astype(jnp.int32)
-    end = _settle(venue, account, passage, _shown(account, market, at))
+        def played(kernel, state):
+            def body(state, now):
+                index, shown = now
+                after = kernel(venue, account, unpacked(state, wide), shown, index)
+                return packed(after), None
+
+            return jax.lax.scan(body, state, (part.index, part.market))[0]
+
+        def loans(state):
+            return played(_follow, state) if state.pool else state
+
+        return jax.lax.cond(far, loans, lambda x: played(_step, x), state), None
+
+    state, _ = jax.lax.scan(stretch, packed(wide), course)
+    passage = unpacked(state, wide)
+
+    def apart(passage):
+        at = jnp.minimum(passage.first, times - 1).astype(jnp.int32)
+        return _settle(venue, account, passage, _shown(account, market, at))
+
+    def together(passage):
+        return _settle_together(venue, account, passage, jax.tree.map(lambda x: x[..., -1], market))
+
+    end = jax.lax.cond(jnp.any(jnp.isfinite(passage.first)), apart, together, passage)
     partial, full = _reached(account, passage)
     return Rows(
         first=passage.first,
@@ -129,8 +163,11 @@ def path_rows(venue: Venue, book: FrozenBook, market: Market) -> Rows:
     def flat(x):
         return jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1)
 
+    course = course_of(market)
     parts = [
-        jax.tree.map(flat, jax.lax.map(lambda t: tile_rows(venue, t[0], t[1], market), tiles))
+        jax.tree.map(
+            flat, jax.lax.map(lambda t: tile_rows(venue, t[0], t[1], market, course), tiles)
+        )
         for tiles in zip(book.accounts, book.equity, strict=True)
     ]
     return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *parts)

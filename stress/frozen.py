@@ -2,12 +2,15 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from models.account import Account
+from models.account import Account, Market
+from models.reach import Range, out_of_reach
+from models.step import start
 from models.venue import Venue
 from stress.book import (
     Book,
@@ -18,9 +21,11 @@ from stress.book import (
     used_quotes,
 )
 from stress.engine import FrozenBook
+from stress.margin_figures import market_now
 
 ACCOUNT_TILE = 512  # accounts of a tile at most; with 64 paths its state stays in the L2 cache
 PATH_TILE = 64
+MOVES = np.geomspace(0.002, 0.9, 48)  # relative, all prices at once
 LANES = 16  # accounts of a tile are a multiple of the widest vector
 
 
@@ -72,6 +77,12 @@ def freeze(
         tokens = every[1] if portfolio else ()
         markets = [m for m in markets if coarse or (rows.size[index, m] != 0).any()]
         tokens = [c for c in tokens if coarse or (rows.supplied[index, c] != 0).any()]
+        if len(index) > account_tile:  # tiles whose accounts are all far off are passed over
+            alone = _account(
+                rows, markets, tokens, portfolio, lambda x, i=index: jnp.asarray(x[i].T)
+            )
+            moves = widest_moves(venue, alone, market_now(book))
+            index = index[np.argsort(moves, kind="stable")]
         tile = _tiler(index, account_tile)
         accounts.append(_account(rows, markets, tokens, portfolio, tile))
         entry.append(tile(rows.entry_price[:, list(markets)]))
@@ -99,6 +110,37 @@ def equity_now(book: Book, rows: MarginAccounts) -> np.ndarray:
     token = np.array([book.token_prices[t] for t in book.tokens])
     positions = rows.size @ (mark * quote_price[settle_index(book)])
     return rows.net_cash @ quote_price + positions + rows.supplied @ token
+
+
+def widest_moves(venue: Venue, account: Account, now: Market) -> np.ndarray:
+    """Widest of `MOVES` that all prices may make at once without an account being reached, `[n]`.
+
+    It only orders accounts, so that those of a tile are alike; nothing else depends on it.
+
+    Args:
+      venue: the rule book.
+      account: leaves `[..., n]`.
+      now: today's prices.
+
+    Returns:
+      Relative moves, 1; 0 where none is safe.
+    """
+
+    def safe(move):
+        names = ("mark", "settlement", "collateral_price")
+        low, high = (
+            dataclasses.replace(now, **{n: getattr(now, n) * factor for n in names})
+            for factor in (1 - move, 1 + move)
+        )
+        seen = Range(low=low, high=high, growth=jnp.zeros_like(now.quote_price))
+        one = partial(out_of_reach, venue)
+        return jax.vmap(one, in_axes=(-1, -1, None))(account, start_of(account), seen)
+
+    safely = np.asarray(jax.jit(jax.vmap(safe))(jnp.asarray(MOVES)))
+    return np.max(safely * MOVES[:, None], axis=0)
+
+
+start_of = jax.vmap(start, in_axes=-1, out_axes=-1)
 
 
 def _tiler(index: np.ndarray, account_tile: int) -> Callable[[np.ndarray], jax.Array]:
