@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from models.account import Account, Market
@@ -34,6 +35,10 @@ class FrozenBook:
     row: Int[Array, "U"]  # margin account that holds an account's shared margin
     isolated_row: Int[Array, "I"]  # further margin accounts: isolated positions, other DEXs
     isolated_owner: Int[Array, "I"]  # their owner
+    shared: Int[Array, "E"]  # accounts that have several margin accounts
+    of_shared: Int[Array, "I"]  # place in `shared` of the owner of each further one
+    row_account: Int[Array, "N"]  # account that keeps its shared margin here; `U` for others
+    row_group: Int[Array, "N"]  # group of an account's only margin account; `groups` for others
     group: Int[Array, "U"]
     groups: int = field(metadata={"static": True})
     path_tile: int = field(metadata={"static": True})
@@ -171,6 +176,22 @@ def path_rows(venue: Venue, book: FrozenBook, market: Market) -> Rows:
         for tiles in zip(book.accounts, book.equity, strict=True)
     ]
     return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *parts)
+
+
+def owners(row: np.ndarray, further: np.ndarray, group: np.ndarray, groups: int, rows: int):
+    """Fields of a `FrozenBook` that say which accounts have several margin accounts."""
+    shared, of_shared = np.unique(further, return_inverse=True)
+    alone = np.setdiff1d(np.arange(len(row)), shared)
+    row_group = np.full(rows, groups)
+    row_group[row[alone]] = group[alone]
+    row_account = np.full(rows, len(row))
+    row_account[row] = np.arange(len(row))
+    return {
+        "shared": jnp.asarray(shared, int),
+        "of_shared": jnp.asarray(of_shared, int),
+        "row_account": jnp.asarray(row_account),
+        "row_group": jnp.asarray(row_group),
+    }
 
 
 def tiles_of_paths(book: FrozenBook, market: Market) -> Market:

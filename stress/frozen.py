@@ -20,7 +20,7 @@ from stress.book import (
     settle_index,
     used_quotes,
 )
-from stress.engine import FrozenBook
+from stress.engine import FrozenBook, owners
 from stress.margin_figures import market_now
 
 ACCOUNT_TILE = 512  # accounts of a tile at most; with 64 paths its state stays in the L2 cache
@@ -90,16 +90,19 @@ def freeze(
         place[index] = offset + np.arange(len(index))
         offset += equity[-1].size
     users, names = len(book.ids), group_names(book)
+    group = np.array([names.index(g) for g in book.groups], int)
+    further = np.asarray(rows.owner[users:], int)
     return FrozenBook(
         accounts=tuple(accounts),
         entry=tuple(entry),
         equity=tuple(equity),
         row=jnp.asarray(place[:users]),
         isolated_row=jnp.asarray(place[users:]),
-        isolated_owner=jnp.asarray(rows.owner[users:]),
-        group=jnp.asarray([names.index(g) for g in book.groups]),
+        isolated_owner=jnp.asarray(further),
+        group=jnp.asarray(group),
         groups=len(names),
         path_tile=path_tile,
+        **owners(place[:users], further, group, len(names), offset),
     )
 
 

@@ -34,7 +34,7 @@ def block_arrays(
       Arrays named `count.*` (added over blocks) and `path.*` (one row a path). Money of a path that
       is not finite is NaN, so no mean hides it.
     """
-    arrays = {f"count.{name}": np.asarray(leaf) for name, leaf in vars(counts).items()}
+    arrays = {f"count.{name}": np.asarray(x).astype(np.int64) for name, x in vars(counts).items()}
     failed = np.asarray(view.status) == NON_FINITE
     for name, leaf in vars(money).items():
         arrays[f"path.{name}"] = np.where(failed, np.nan, np.asarray(leaf))[valid]

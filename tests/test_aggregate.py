@@ -11,7 +11,7 @@ from engine_cases import random_case
 from models.step import Settlement
 from stress.aggregate import RATIO_BINS, RATIO_STEP, reduce_tile
 from stress.book import select_accounts
-from stress.engine import FrozenBook, Rows, run_block
+from stress.engine import FrozenBook, Rows, owners, run_block
 from stress.frozen import freeze, used_part
 
 reduced = jax.jit(reduce_tile, static_argnums=0)
@@ -33,6 +33,7 @@ def book() -> FrozenBook:
         group=jnp.array(GROUP),
         groups=3,
         path_tile=PATHS,
+        **owners(np.array(OWN), np.array(list(OWNER.values())), np.array(GROUP), 3, ROWS),
     )
 
 
@@ -102,7 +103,7 @@ def test_counts_by_hand(seed: int) -> None:
     assert int(counts.paths) == valid.sum()
     for name, value in want.items():
         found = getattr(counts, name)
-        assert found.dtype == jnp.int64
+        assert jnp.issubdtype(found.dtype, jnp.integer)
         np.testing.assert_array_equal(found, value, err_msg=name)
     for name, value in sums.items():
         np.testing.assert_allclose(getattr(accounts, name), value, rtol=1e-12)

@@ -14,7 +14,7 @@ import numpy as np
 from models.account import Account, Market
 from models.margin import tiers_from_leverage
 from models.venue import Assumptions, Funding, Lending, LiquidationRules, Venue
-from stress.engine import FrozenBook
+from stress.engine import FrozenBook, owners
 from stress.frozen import ACCOUNT_TILE, LANES, in_precision
 
 TOKENS = 2
@@ -167,7 +167,8 @@ def _book(plain: Plain, path_tile: int) -> FrozenBook:
     """Tiles as `stress.frozen.freeze` makes them; one group of accounts."""
     accounts, (markets, _) = plain.net_cash.size, plain.size.shape
     room = (plain.equity - 0.35 * plain.supplied.sum(0)) / np.abs(plain.size).sum(0)
-    order = np.argsort(room)
+    order = np.argsort(room)  # as `stress.frozen.freeze` does: alike in one tile
+    place = np.argsort(order)
     tiles = -(-accounts // ACCOUNT_TILE)
     width = -(-accounts // tiles)
     width = -(-width // LANES) * LANES
@@ -192,12 +193,13 @@ def _book(plain: Plain, path_tile: int) -> FrozenBook:
         accounts=(account,),
         entry=(tile(np.ones_like(plain.size)),),
         equity=(tile(plain.equity[None])[:, 0],),
-        row=jnp.asarray(np.argsort(order)),
+        row=jnp.asarray(place),
         isolated_row=none,
         isolated_owner=none,
         group=jnp.zeros(accounts, int),
         groups=1,
         path_tile=path_tile,
+        **owners(place, np.zeros(0, int), np.zeros(accounts, int), 1, tiles * width),
     )
 
 

@@ -37,13 +37,27 @@ def _begin(cash, accrued, pool, first, grows, earns, times, equity):
 
 
 @nb.njit(fastmath=FAST)
-def _market(size, units, lever, mark, settlement, rate, deduction, equity, notional, initial, mm):
+def _market(
+    size,
+    units,
+    lever,
+    mark,
+    settlement,
+    low,
+    low_less,
+    high,
+    high_less,
+    equity,
+    notional,
+    initial,
+    mm,
+):
     for a in range(equity.size):
         exposure = units[a] * mark
         equity[a] += size[a] * settlement
         notional[a] += exposure
         initial[a] += exposure * lever[a]
-        mm[a] += max(rate[0] * exposure - deduction[0], rate[1] * exposure - deduction[1])
+        mm[a] += max(low * exposure - low_less, high * exposure - high_less)
 
 
 @nb.njit(fastmath=FAST)
@@ -100,25 +114,27 @@ def _run(
         for b in range(0, accounts, TILE):
             e = min(b + TILE, accounts)
             n = e - b
-            own, work = state[:, b:e], sums[:, :n]
+            # Rows of an array, not of a part of it: only then does Numba know them contiguous.
+            equity, notional, initial, mm = sums[0, :n], sums[1, :n], sums[2, :n], sums[3, :n]
+            value, capacity, partial = sums[4, :n], sums[5, :n], sums[6, :n]
+            accrued, pool, worst = state[0, b:e], state[1, b:e], state[2, b:e]
+            worth, traded, owed, when = state[3, b:e], state[4, b:e], state[5, b:e], first[b:e]
             for t in range(times):
                 grows = borrow_growth[p, t]
-                work[:] = ZERO
-                _begin(
-                    cash[b:e], own[0], own[1], first[b:e], grows, supply_growth[p, t], never, work[0]
-                )
+                sums[:] = ZERO
+                _begin(cash[b:e], accrued, pool, when, grows, supply_growth[p, t], never, equity)
                 for m in range(size.shape[0]):
                     _market(
                         size[m, b:e], units[m, b:e], lever[m, b:e], mark[p, t, m],
-                        settlement[p, t, m], rate[:, m], deduction[:, m], work[0], work[1],
-                        work[2], work[3],
+                        settlement[p, t, m], rate[0, m], deduction[0, m], rate[1, m],
+                        deduction[1, m], equity, notional, initial, mm,
                     )  # fmt: skip
                 for c in range(supplied.shape[0]):
-                    _token(supplied[c, b:e], token[p, t, c], ltv[c], work[4], work[5], work[6])
+                    _token(supplied[c, b:e], token[p, t, c], ltv[c], value, capacity, partial)
                 _judge(
                     np.int32(t), t == times - 1, free[p, t] if t > 0 else NEVER, grows, never,
-                    (work[0], work[1], work[2], work[3], work[4], work[5], work[6]), own[1],
-                    own[2], first[b:e], own[3], own[4], own[5],
+                    (equity, notional, initial, mm, value, capacity, partial), pool, worst, when,
+                    worth, traded, owed,
                 )  # fmt: skip
         for a in range(accounts):
             counts[me, first[a], a] += 1
