@@ -28,6 +28,7 @@ from tests.cascade_engine_cases import setting_of
 LEVERAGE = ((10.0, 5.0), (5.0, 3.0))  # greatest, below and above the tier's bound; by turns
 BOUND = 1e6  # USDC of notional where the second tier begins
 VAULT_CAPITAL = 1e12  # USDC, never used up
+STRESS = {"stressed": 0.82, "quiet": 0.29}  # about 17 % of accounts; under 1 % of paths and steps
 HOURLY = 0.01  # volatility per square root of an hour
 COMMON = 0.6  # correlation of any two assets
 TOKEN = "T"  # collateral of the venue that nobody supplies: the engine's prices need one

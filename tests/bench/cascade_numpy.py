@@ -81,8 +81,9 @@ class Block:
         world = (case.mark[paths], case.oracle[paths], case.funding[paths])
         self.world = [np.ascontiguousarray(np.transpose(x, (1, 2, 0))) for x in world]
         shape = self.world[0][0].shape
-        self.transient, self.permanent, self.paid, self.vault_size = np.zeros((4, *shape))
-        self.x, self.vault_cash = np.zeros(shape), np.zeros(shape[1])
+        self.transient, self.permanent, self.x = (np.zeros(shape) for _ in range(3))
+        self.paid, self.vault_size = np.zeros(shape), np.zeros(shape)  # funding of a long, USDC
+        self.vault_cash = np.zeros(shape[1])
         self.fresh = np.ones((shape[1], len(book.cash)), bool)
         self.pairs = book.new_pairs(*np.zeros((2, 0), np.int64))
         self.sums = {name: np.zeros(shape[1]) for name in SUMS}
@@ -140,8 +141,8 @@ class Block:
             return rows[:0]
         value = mark[:, p.path]
         notional = np.abs(p.size) * value
-        lines = (rate * notional - less for rate, less in zip(book.rate, book.deduction, strict=True))
-        maintenance = np.maximum(*lines).sum(axis=0)
+        low, high = (book.rate[k] * notional - book.deduction[k] for k in range(2))
+        maintenance = np.maximum(low, high).sum(axis=0)
         equity = p.cash + (p.size * (value - paid[:, p.path])).sum(axis=0)
         lost = np.maximum(-equity[len(p.path) - len(new[0]) :], 0)
         self.sums["bad_debt"] += self.by_path(new[0], lost)
