@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
@@ -29,7 +30,7 @@ from tests.bench.cascade_case import STRESS, Case, Outcome, make_case  # noqa: E
 from tests.bench.cascade_engine import differences, engine_outcome, engine_run  # noqa: E402
 from tests.bench.cascade_numpy import run_numpy  # noqa: E402
 
-SIZE = {"accounts": 2000, "markets": 8, "steps": 24}
+SIZE: dict[str, Any] = {"accounts": 2000, "markets": 8, "steps": 24}
 ENGINE = "engine (JAX)"
 
 
