@@ -5,7 +5,7 @@
 prints a table. The peers compute what `cascade_case.Outcome` holds and no more. The engine also
 keeps the ledger of all parties, the reserve, attribution to assets, margin ratios and times of
 every account, and is written for portfolio accounts, takeovers and deleveraging, which these cases
-leave out. NumPy and BLAS have one thread here; Numba is shown with one and with all.
+leave out. NumPy and BLAS have one thread here; engine and Numba are shown with one and with all.
 """
 
 import os
@@ -27,26 +27,28 @@ prepare_environment()
 import numpy as np  # noqa: E402
 
 from tests.bench.cascade_case import STRESS, Case, Outcome, make_case  # noqa: E402
-from tests.bench.cascade_engine import differences, engine_outcome, engine_run  # noqa: E402
+from tests.bench.cascade_engine import differences, engine_player  # noqa: E402
 from tests.bench.cascade_numpy import run_numpy  # noqa: E402
 
 SIZE: dict[str, Any] = {"accounts": 2000, "markets": 8, "steps": 24}
-ENGINE = "engine (JAX)"
+ENGINE = "engine, 1 thread"
 
 
 def contenders(case: Case) -> dict[str, Callable[[], Outcome]]:
     """Name -> function that plays the case; without Numba where it is not installed."""
-    run = engine_run(case)
-    found = {ENGINE: lambda: engine_outcome(case, run()), "NumPy": lambda: run_numpy(case)}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    counts = sorted({1, cores or 1})
+    names = [f"{threads} thread{'s' * (threads > 1)}" for threads in counts]
+    found: dict[str, Callable[[], Outcome]] = {}
+    for name, threads in zip(names, counts, strict=True):
+        found[f"engine, {name}"] = engine_player(case, threads)
+    found["NumPy, 1 thread"] = lambda: run_numpy(case)
     try:
         from tests.bench.cascade_numba import run_numba
     except ImportError:
         return found
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    for threads in sorted({1, cores or 1}):
-        found[f"Numba, {threads} threads" if threads > 1 else "Numba, 1 thread"] = (
-            lambda threads=threads: run_numba(case, threads)
-        )
+    for name, threads in zip(names, counts, strict=True):
+        found[f"Numba, {name}"] = lambda threads=threads: run_numba(case, threads)
     return found
 
 

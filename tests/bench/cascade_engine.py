@@ -1,6 +1,8 @@
 """The project's engine as a contender, and how far another outcome is from its own."""
 
+import dataclasses
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +44,25 @@ def engine_outcome(case: Case, result: tuple) -> Outcome:
         by_account=counts.first[:-1].sum(axis=0),
         **{name: rows.measures[name] for name in named},
     )
+
+
+def engine_player(case: Case, threads: int) -> Callable[[], Outcome]:
+    """A function that plays the case with `threads` threads of equal parts, as campaigns do."""
+    world = ("mark", "oracle", "funding")
+    pieces = zip(*(np.array_split(getattr(case, name), threads) for name in world), strict=True)
+    parts = [dataclasses.replace(case, **dict(zip(world, p, strict=True))) for p in pieces]
+    runs = [engine_run(part) for part in parts]
+
+    def play() -> Outcome:
+        with ThreadPoolExecutor(threads) as pool:
+            results = list(pool.map(lambda run: run(), runs))
+        found = [engine_outcome(*pair) for pair in zip(parts, results, strict=True)]
+        names = [f.name for f in dataclasses.fields(Outcome)]
+        joined = {name: np.concatenate([getattr(x, name) for x in found]) for name in names}
+        by_account = np.sum([x.by_account for x in found], axis=0)
+        return Outcome(**(joined | {"by_account": by_account}))
+
+    return play
 
 
 def differences(got: Outcome, want: Outcome, ties: int = 0, relative: float = 1e-4) -> list[str]:
