@@ -50,10 +50,10 @@ def closure(requirements: list[Requirement]) -> set[str]:
     return {name for name, _ in seen}
 
 
-def direct() -> list[Requirement]:
+def direct(*extras: str) -> list[Requirement]:
     project = PROJECT["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    return [Requirement(line) for line in lines]
+    lines = [line for extra in ("dev", *extras) for line in project["optional-dependencies"][extra]]
+    return [Requirement(line) for line in [*project["dependencies"], *lines]]
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_wheel_holds_nothing_else(wheel):
 @pytest.mark.parametrize("python", PYTHONS)
 def test_direct_dependencies_are_pinned_within_their_range(python):
     pinned = pins(python)
-    for requirement in direct():
+    for requirement in direct("bench"):
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)])
     for package in ("jax", "jaxlib"):
         assert pinned[package] != "0.10.2"
