@@ -5,11 +5,13 @@
 #   make run CAMPAIGN=my.yaml   another one; ARGS="--paths 4096" is handed on
 #   make test                   what has to pass; ARGS="-k margin" is handed on
 #   make test-slow              the heavier studies
+#   make bench                  speed against peers; BENCH_DIR=folder for its JSON and figure
 #   make check                  lint, format, types
 #   make test PYTHON=python3.12 another interpreter; .venv is made anew when it differs
 
 CAMPAIGN ?= configs/campaigns/baseline.yaml
 ARGS ?=
+BENCH_DIR ?= runs/bench
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +19,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RELEASE := import sys; print(*sys.version_info[:2])
 
-.PHONY: run test test-slow check clean FORCE
+.PHONY: run test test-slow bench check clean FORCE
 
 run: $(STAMP)
 	$(BIN)/hyperstress run $(CAMPAIGN) $(ARGS)
@@ -27,6 +29,10 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m "slow and not gpu" $(ARGS)
+
+bench: $(STAMP)
+	@$(PIP) install -c constraints.txt --no-build-isolation -e ".[bench]"
+	$(BIN)/python -m tests.bench $(BENCH_DIR)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -170,6 +170,8 @@ def test_more_accounts_do_not_make_the_arrays_of_time_larger() -> None:
                 jax.tree.map(functools.partial(jnp.tile, reps=copies), a) for a in book.accounts
             ),
             equity=tuple(jnp.tile(e, copies) for e in book.equity),
+            row_account=jnp.tile(book.row_account, copies),
+            row_group=jnp.tile(book.row_group, copies),
         )
         block = functools.partial(run_block, reduce=reduce_tile)
         jaxpr = jax.make_jaxpr(block)(made.venue, many, made.market, jnp.ones(PATHS, bool)).jaxpr

@@ -22,7 +22,7 @@ import numpy as np
 
 from models.account import Account
 from stress.cascade_state import Group, Now, Setting
-from stress.engine import FrozenBook
+from stress.engine import FrozenBook, owners
 from tests.cascade_engine_cases import setting_of
 
 LEVERAGE = ((10.0, 5.0), (5.0, 3.0))  # greatest, below and above the tier's bound; by turns
@@ -166,6 +166,7 @@ def engine_inputs(case: Case) -> EngineInputs:
     book = FrozenBook(
         accounts=(group.account,), entry=(group.entry,), equity=(group.equity,),
         row=rows, isolated_row=none, isolated_owner=none, group=0 * rows, groups=1, path_tile=1,
+        **owners(np.arange(n), np.zeros(0, int), np.zeros(n, int), 1, n),
     )  # fmt: skip
     return EngineInputs(
         setting=_setting(case.rules, dtype), book=book, groups=(group,), series=_series(case)

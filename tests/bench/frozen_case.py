@@ -61,7 +61,13 @@ class Case:
 
 
 def frozen_case(
-    accounts: int, paths: int, markets: int = 8, steps: int = 24, path_tile: int = 64, seed: int = 1
+    accounts: int,
+    paths: int,
+    markets: int = 8,
+    steps: int = 24,
+    path_tile: int = 64,
+    hourly: float = HOURLY,
+    seed: int = 1,
 ) -> Case:
     """Draws a book and paths.
 
@@ -71,19 +77,20 @@ def frozen_case(
       markets: number of perpetual markets, all of price 1 USDC now.
       steps: hourly steps.
       path_tile: paths of a tile of the engine.
+      hourly: volatility of an hour's log return.
       seed: of the draws.
 
     Returns:
       The case, float32.
     """
     rng = np.random.default_rng(seed)
-    plain = _plain(rng, accounts, paths, markets, steps)
+    plain = _plain(rng, accounts, paths, markets, steps, hourly)
     tiers = tiers_from_leverage([[(0.0, 20.0), (SECOND_TIER, 10.0)]] * markets)
     venue = in_precision(_venue(markets, tiers), "float32")
     return Case(venue, _book(plain, path_tile), _market(plain), plain)
 
 
-def _plain(rng, accounts: int, paths: int, markets: int, steps: int) -> Plain:
+def _plain(rng, accounts: int, paths: int, markets: int, steps: int, hourly: float) -> Plain:
     """Margin of 3 to 40 % of the gross notional; a third of it comes from collateral."""
     gross = 10 ** rng.uniform(4, 6.2, accounts)
     size = rng.dirichlet(np.ones(markets), accounts).T * gross
@@ -91,7 +98,7 @@ def _plain(rng, accounts: int, paths: int, markets: int, steps: int) -> Plain:
     equity = gross * rng.uniform(0.07, 0.6, accounts)
     supplied = rng.uniform(0.1, 0.5, (TOKENS, accounts)) * equity
     cash = equity - 0.4 * supplied.sum(axis=0) - size.sum(axis=0)
-    logs = np.cumsum(HOURLY * rng.standard_normal((paths, steps, markets)), axis=1)
+    logs = np.cumsum(hourly * rng.standard_normal((paths, steps, markets)), axis=1)
     mark = np.exp(np.concatenate([np.zeros((paths, 1, markets)), logs], axis=1))
     token = 0.2 * mark[:, :, :1] + 0.8 * mark[:, :, : min(TOKENS, markets)]
     used = rng.uniform(0.6, 0.99, (paths, steps + 1))

@@ -106,7 +106,7 @@ def _run(
     money = np.zeros((paths, 5))
     never = np.int32(times)
     for p in nb.prange(paths):
-        me = nb.get_thread_id()
+        me = nb.get_thread_id()  # type: ignore[reportPrivateImportUsage]
         state = np.zeros((6, accounts), f4)  # accrued, pool, worst, worth, traded, owed
         state[2] = -NEVER
         first = np.full(accounts, times, np.int32)
