@@ -166,7 +166,7 @@ def test_places_for_results(refused) -> None:
         (("run", "campaign.yaml", "--set", "colour=1"), "colour: found an unknown key"),
         (("run", "campaign.yaml", "--paths", "0"), "paths: found 0"),
         (("run", "campaign.yaml", "--paths", "many"), "'--paths'"),
-        (("run", "campaign.yaml", "--workers", "0"), "--workers: found 0"),
+        (("run", "campaign.yaml", "--threads", "0"), "--threads: found 0"),
         (("run", "campaign.yaml", "--nice"), "No such option: --nice"),
         (("run",), "Missing argument"),
         (("wild",), "No such command 'wild'"),
