@@ -42,6 +42,11 @@ def run(
     paths: Annotated[int | None, typer.Option(help="paths instead of the file's")] = None,
     settings: Setting = None,
     threads: Annotated[int | None, typer.Option(help="of this process [cores]")] = None,
+    workers: Annotated[int | None, typer.Option(help="processes of this machine")] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="dask scheduler whose workers compute", metavar="tcp://HOST:PORT"),
+    ] = None,
     store: Annotated[
         str | None, typer.Option(help="folder or URL of the blocks [DIR/blocks.zarr]")
     ] = None,
@@ -63,7 +68,7 @@ def run(
     if paths is not None:
         changes.append(f"paths={paths}")
     chosen = models.split(",") if models else None
-    where = Where(threads=threads, store=store)
+    where = Where(threads=threads, workers=workers, scheduler=scheduler, store=store)
     run_command(campaign, out, changes, where, resume, not no_report, chosen, candles)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from stress.config import Campaign
 
 PACKAGES = ("hyperstress", "jax", "jaxlib", "numpy", "scipy", "xarray", "zarr")
+DECISIVE = ("hyperstress", "jax", "jaxlib")  # another version may give other bits
 
 
 def provenance(campaign: Campaign, wall_seconds: float, hands: dict[str, int]) -> dict[str, object]:

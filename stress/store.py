@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from stress.errors import InputError
@@ -17,13 +18,20 @@ def write_atomically(path: Path, data: bytes) -> None:
     os.replace(part, path)
 
 
-def open_run(folder: Path, identity: dict[str, object], resume: bool) -> None:
+def open_run(
+    folder: Path,
+    identity: dict[str, object],
+    resume: bool,
+    before: Callable[[], object] = lambda: None,
+) -> None:
     """Prepares a run directory, or checks that the one there is of the same run.
 
     Args:
       folder: the run directory.
       identity: what must be the same for blocks to be of one run.
       resume: go on with what is there.
+      before: called once the folder is found fit, before anything is written there; what it raises
+        leaves no run behind.
 
     Errors:
       InputError where the folder holds another run, or one and `resume` is not set.
@@ -40,11 +48,13 @@ def open_run(folder: Path, identity: dict[str, object], resume: bool) -> None:
                 raise InputError(folder, "", found, "the same campaign, or another --out")
             if not resume:
                 raise InputError(folder, "", "a finished run", "another --out, or --resume")
+            before()
             return
         if resume:
             raise InputError(folder, "", "no run to resume", "a folder that `run` has begun")
         if folder.exists() and any(folder.iterdir()):
             raise InputError(folder, "", "a folder with other files", "a new or an empty folder")
+        before()
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(state, json.dumps(identity, indent=1).encode())
     except OSError as error:

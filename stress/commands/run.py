@@ -24,11 +24,12 @@ def run_command(
     candles: Path | None = None,
 ) -> None:
     """Runs a campaign from its file to its report."""
+    from stress.block_store import open_blocks
     from stress.commands.progress import progress
     from stress.config import load_campaign
     from stress.doctor import self_test
     from stress.engine_canary import engine_canary
-    from stress.provenance import version
+    from stress.provenance import DECISIVE, version
     from stress.store import open_run
 
     started = time.monotonic()
@@ -46,29 +47,30 @@ def run_command(
     check_estimator(plan)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = out or Path("runs") / f"{campaign.spec.name}-{stamp}"
+    store = where.store or str(folder / "blocks.zarr")
     identity = {
         "campaign": campaign.digest,
         "block": plan.block,
         "paths": campaign.spec.paths,
-        "version": {name: version(name) for name in ("hyperstress", "jax", "jaxlib")},
+        "version": {name: version(name) for name in DECISIVE},
     }
-    open_run(folder, identity, resume)
 
     def say(sentence: str) -> None:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
-    try:
-        with ThreadPoolExecutor(1) as aside:
+    with where.client() as client, ThreadPoolExecutor(1) as aside:
+        open_run(folder, identity, resume, lambda: open_blocks(store, identity))
+        try:
             checked = aside.submit(self_test, None, engine_canary)
             with progress(console, plan) as advance:
-                totals, hands = compute(plan, where, folder, identity, advance, say, checked.result)
-            checked.result()  # also where every block was there already
-        tails = tail_contributions(plan, totals)
-        rare = rare_run(plan, totals, say if console.is_terminal else lambda sentence: None)
-        results = _finish(plan, totals, tails, rare, folder, started, hands)
-    except KeyboardInterrupt:
-        say(f"Finished blocks are kept: the same command with --out {folder} --resume goes on.")
-        raise
+                totals, hands = compute(plan, where, client, store, advance, say, checked.result)
+            checked.result()  # also where other processes computed, or every block was there
+            tails = tail_contributions(plan, totals)
+            rare = rare_run(plan, totals, say if console.is_terminal else lambda sentence: None)
+            results = _finish(plan, totals, tails, rare, folder, started, hands)
+        except KeyboardInterrupt:
+            say(f"Finished blocks are kept: the same command with --out {folder} --resume goes on.")
+            raise
     _show_summary(results)
     print(f"\nResults in {folder}")
     if report:
