@@ -5,22 +5,13 @@ here by index. They are the same bits whoever computes them, so a worker that is
 only. JAX is started on a worker as here, see `stress.scale_out_task`.
 """
 
-import logging
 import pickle
-import socket
-import tempfile
 import uuid
 from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
-from urllib.parse import urlsplit
 
-import dask.config
-from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
-from distributed.system import MEMORY_LIMIT
+from distributed import Client, Future, KilledWorker, as_completed
 
 from stress.block_store import load_block
 from stress.campaign import Plan
@@ -28,86 +19,13 @@ from stress.config import Campaign
 from stress.errors import EnvironmentUnusable, InputError
 from stress.merge import Advance, Merge, Say
 from stress.provenance import DECISIVE, version
+from stress.scale_out_cluster import threads_of
 from stress.scale_out_task import Order, Receipt, compute_to_store, hand_out
 from stress.totals import Arrays, Totals
 
 AHEAD = 2  # tasks in flight a thread of the workers: the next one waits where one is computed
 TRIES = 3  # of a block
-PATIENCE = 10  # seconds in which a scheduler has to answer, and to show a worker
-SETTINGS = {
-    "distributed.scheduler.http.routes": [],
-    "distributed.worker.http.routes": [],
-    "distributed.admin.large-graph-warning-threshold": "1GiB",  # the order holds the book, once
-}
 GONE = "The scheduler is gone; finished blocks are kept, --resume goes on."
-
-
-@contextmanager
-def local_cluster(processes: int) -> Iterator[Client]:
-    """Worker processes of this machine, one thread each, on the loopback interface.
-
-    Args:
-      processes: their number; each gets its share of the memory and is started again beyond it.
-    """
-    options: dict[str, Any] = {
-        "n_workers": processes,
-        "threads_per_worker": 1,
-        "processes": True,
-        "host": "127.0.0.1",
-        "dashboard_address": None,
-        "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"},  # or port 8787 would be taken
-        "memory_limit": MEMORY_LIMIT // processes,
-        "silence_logs": logging.CRITICAL,
-    }
-    with (
-        dask.config.set(SETTINGS),
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch,
-        LocalCluster(local_directory=scratch, **options) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
-
-
-@contextmanager
-def running_cluster(address: str) -> Iterator[Client]:
-    """The workers of a scheduler that runs.
-
-    Args:
-      address: for instance `tcp://10.0.0.1:8786`.
-
-    Errors:
-      InputError where nothing answers there, or has no worker.
-    """
-
-    def refused(why: str) -> InputError:
-        allowed = "the address of a running dask scheduler, tcp://host:port"
-        return InputError("--scheduler", "", f"{address!r}, {why}", allowed)
-
-    try:  # the client would ask for long and close with words of its own
-        parts = urlsplit(address)
-        if parts.scheme not in ("tcp", "tls") or not parts.hostname or not parts.port:
-            raise refused("no such address")
-        socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE).close()
-    except InputError:
-        raise
-    except (OSError, ValueError) as error:
-        raise refused(f"where no scheduler answers ({error})") from None
-    with dask.config.set(SETTINGS):
-        try:
-            client = Client(address, timeout=PATIENCE, set_as_default=False)
-        except (OSError, ValueError, TypeError):
-            raise refused("where something else answers") from None
-        with client:
-            try:
-                client.wait_for_workers(1, timeout=PATIENCE)
-            except TimeoutError:
-                raise refused("which has no workers") from None
-            yield client
-
-
-def threads_of(client: Client) -> dict[str, int]:
-    """Threads of every worker there is, by its address."""
-    return cast(dict[str, int], client.nthreads())
 
 
 def run_on_workers(

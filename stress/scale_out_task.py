@@ -5,6 +5,7 @@ that starts JAX, which has to find its settings when it is imported.
 """
 
 import pickle
+import signal
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,15 @@ class Receipt:
 
 _READY: dict[str, Any] = {}  # plan of the campaign in work, by digest: one at a time
 _PREPARING = threading.Lock()  # a worker may have several threads
+
+
+def dask_setup(worker: Any) -> None:
+    """Leaves Ctrl-C, which a terminal sends to every process, to the one that asks.
+
+    Dask calls it by this name in worker processes that a run has started.
+    """
+    del worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def hand_out(order: Order) -> Order:

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from campaign_cases import CAMPAIGN, change, write
 
@@ -87,3 +88,54 @@ def test_stopped_in_every_way_and_resumed(undisturbed: Path, tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (0, "")
     assert receipts(tmp_path) == BLOCKS
     assert summary(tmp_path) == summary(undisturbed)
+
+
+def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Every process that a run has started and that lives."""
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return [child for child in children(process) if "spawn_main" in " ".join(child.cmdline())]
+
+
+def test_a_lost_worker_is_told_and_changes_nothing(undisturbed: Path, tmp_path: Path) -> None:
+    write(tmp_path, DOCUMENT)
+    process = start(tmp_path, *RUN, "--workers", "2")
+    await_receipts(process, tmp_path)
+    before = children(process)
+    workers(process)[0].kill()
+    out, err = process.communicate()
+    assert process.returncode == 0 and "Results in run" in out
+    (line,) = err.splitlines()
+    assert line.startswith("Worker tcp://127.0.0.1:") and " is lost; " in line
+    assert receipts(tmp_path) == BLOCKS
+    assert summary(tmp_path) == summary(undisturbed)
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["workers"] in (2, 3) and manifest["threads"] == 1
+    assert psutil.wait_procs(before, timeout=60)[1] == []
+
+
+@pytest.mark.parametrize("how", ["terminate", "ctrl-c", "kill"])
+def test_workers_end_with_the_run(tmp_path: Path, how: str) -> None:
+    """The process that asks is told to stop, a terminal interrupts all of them, or it is killed."""
+    write(tmp_path, DOCUMENT)
+    process = start(tmp_path, *RUN, "--workers", "2")
+    await_receipts(process, tmp_path)
+    started = children(process)
+    assert len(workers(process)) == 2
+    if how == "ctrl-c":
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGTERM if how == "terminate" else signal.SIGKILL)
+    out, err = process.communicate()
+    assert out == "" and "Traceback" not in err
+    if how == "kill":
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 130 and "--out run --resume" in err and err.count("\n") == 1
+    assert psutil.wait_procs(started, timeout=60)[1] == []
+    assert 1 <= receipts(tmp_path) < BLOCKS

@@ -41,7 +41,7 @@ class Where:
         """A client of the workers; of None where this process computes."""
         if self.workers is None and self.scheduler is None:
             return nullcontext()
-        from stress.scale_out import local_cluster, running_cluster
+        from stress.scale_out_cluster import local_cluster, running_cluster
 
         if self.scheduler is not None:
             return running_cluster(self.scheduler)
@@ -72,7 +72,8 @@ def compute(
       Totals of every scenario; `workers` and `threads` of each, for the manifest.
     """
     if client is not None:
-        from stress.scale_out import run_on_workers, threads_of
+        from stress.scale_out import run_on_workers
+        from stress.scale_out_cluster import threads_of
 
         totals, workers = run_on_workers(client, plan, store, advance, say)
         return totals, {"workers": workers, "threads": max(threads_of(client).values(), default=1)}
