@@ -10,6 +10,7 @@ from typing import Any, cast
 import dask.config
 from distributed import Client, LocalCluster, rpc
 from distributed.system import MEMORY_LIMIT
+from distributed.utils import silence_logging_cmgr
 
 from stress.errors import InputError
 
@@ -70,7 +71,11 @@ def running_cluster(address: str) -> Iterator[Client]:
     except Exception as error:  # whatever listens there may answer anything
         reason = " ".join(str(error).split()) or f"silence for {PATIENCE} s"
         raise refused(f"where no scheduler answers ({reason})") from None
-    with dask.config.set(SETTINGS), Client(address, set_as_default=False) as client:
+    with (
+        silence_logging_cmgr(logging.CRITICAL),
+        dask.config.set(SETTINGS),
+        Client(address, set_as_default=False) as client,
+    ):
         try:
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError:

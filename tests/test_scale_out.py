@@ -10,7 +10,7 @@ from typing import Any
 import dask.config
 import pytest
 from campaign_cases import small_campaign, small_plan, small_totals
-from distributed import Client, LocalCluster
+from distributed import Client, Future, LocalCluster
 from test_campaign import assert_identical
 
 from stress import scale_out, scale_out_cluster, scale_out_task
@@ -96,6 +96,17 @@ def test_a_task_that_fails_is_tried_again_and_then_told(client: Client, store: s
     with pytest.raises(KeyError, match="stranger"):
         run_on_workers(client, stranger, store, lambda b, n: None, said.append)
     assert any("failed on a worker ('stranger'); computed again" in s for s in said)
+
+
+def test_a_scheduler_that_goes_away(client: Client, store: str) -> None:
+    """Its tasks count as cancelled; what is finished stays."""
+
+    def cancel(blocks: int, paths: int) -> None:
+        client.cancel([Future(key, client) for key in list(client.futures)], force=True)
+
+    with pytest.raises(EnvironmentUnusable, match="scheduler is gone; finished blocks are kept"):
+        run_on_workers(client, small_plan(), store, cancel, never)
+    assert list(Path(store).glob("*/*.receipt.json"))
 
 
 def test_a_worker_whose_numbers_are_wrong_keeps_nothing(store: str, monkeypatch) -> None:

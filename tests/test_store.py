@@ -71,3 +71,15 @@ def test_folders_that_are_refused(tmp_path: Path) -> None:
 def test_a_state_that_no_run_wrote(tmp_path: Path, content: str, resume: bool) -> None:
     (tmp_path / "state.json").write_text(content)
     assert "no run wrote" in refused(tmp_path, IDENTITY, resume)
+
+
+def test_what_cannot_be_prepared_leaves_no_run(tmp_path: Path) -> None:
+    def before() -> None:
+        raise InputError("--store", "", "a place that is full", "another")
+
+    with pytest.raises(InputError, match="full"):
+        open_run(tmp_path / "one", IDENTITY, resume=False, before=before)
+    assert not (tmp_path / "one").exists()
+    open_run(tmp_path / "one", IDENTITY, resume=False)
+    with pytest.raises(InputError, match="full"):
+        open_run(tmp_path / "one", IDENTITY, resume=True, before=before)
