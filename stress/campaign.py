@@ -1,7 +1,7 @@
 """The campaign loop: blocks of paths of every scenario, in threads, resumable.
 
 A block is a pure function of (campaign, scenario, index). Blocks are merged by index, so results
-are bit-identical for any number of workers and any history of interruptions.
+are bit-identical for any number of threads or workers and any history of interruptions.
 """
 
 import threading
@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +17,7 @@ import numpy as np
 from models.status import NON_FINITE
 from models.venue import Venue
 from stress.aggregate import AccountMoney, reduce_tile
+from stress.block_store import save_block
 from stress.build import Inputs, build_inputs, build_scenario
 from stress.cascade_block import (
     CascadePlan,
@@ -32,12 +32,12 @@ from stress.engine import FrozenBook, run_block
 from stress.environment import return_memory
 from stress.frozen import ACCOUNT_TILE, PATH_TILE, freeze, in_precision, used_part
 from stress.market import Scenario, market_paths, normals_per_step, sample_paths
+from stress.merge import Advance, Merge, Say
 from stress.path_function import PathFunction
 from stress.quotes import Today
 from stress.sampling.draws import Draws, draws
 from stress.static_response import static_response
-from stress.store import Arrays, load_block, save_block
-from stress.totals import Totals, block_arrays, cascade_arrays
+from stress.totals import Arrays, Totals, block_arrays, cascade_arrays
 
 TILE = PATH_TILE * ACCOUNT_TILE
 WIDEST_PATH_TILE = 2048
@@ -186,19 +186,19 @@ def book_response(plan: Plan) -> np.ndarray | None:
 
 def run_blocks(
     plan: Plan,
-    folder: Path | None,
-    workers: int,
-    progress: Callable[[int, int], None] = lambda done, paths: None,
-    say: Callable[[str], None] = lambda sentence: None,
+    store: str | None,
+    threads: int,
+    advance: Advance = lambda blocks, paths: None,
+    say: Say = lambda sentence: None,
     check: Callable[[], object] = lambda: None,
 ) -> dict[str, Totals]:
-    """Runs, or finds, every block of a campaign.
+    """Runs, or finds, every block of a campaign in this process.
 
     Args:
       plan: the campaign, built.
-      folder: run directory whose finished blocks count; None keeps nothing.
-      workers: threads; results do not depend on it.
-      progress: called with (blocks, paths) that a finished block adds.
+      store: folder or URL whose finished blocks count; None keeps nothing.
+      threads: results do not depend on it.
+      advance: called with (blocks, paths) that a finished block adds.
       say: called with a sentence about a damaged block.
       check: called before a block is kept; raises where this machine computes wrong numbers.
 
@@ -208,21 +208,9 @@ def run_blocks(
     Errors:
       KeyboardInterrupt passes through; blocks in flight are finished and kept first.
     """
-    spec = plan.campaign.spec
-    totals = {name: Totals(spec.paths) for name in plan.scenarios}
-    missing = []
-    for name in plan.scenarios:
-        for index in range(plan.blocks):
-            arrays, why = load_block(folder, name, index) if folder else (None, "")
-            if why:
-                say(why)
-            if arrays is None:
-                missing.append((name, index))
-                continue
-            totals[name].merge(index, index * plan.block, arrays)
-            progress(1, len(arrays["path.status"]))
-
-    stop, merging = threading.Event(), threading.Lock()
+    merge = Merge(plan.scenarios, plan.campaign.spec.paths, plan.block, advance)
+    missing = merge.missing(store, plan.blocks, say)
+    stop = threading.Event()
 
     def work(name: str, index: int) -> None:
         """Computes, keeps and merges a block; nothing of it outlives the merge."""
@@ -230,16 +218,14 @@ def run_blocks(
             return
         arrays = compute_block(plan, name, index)
         check()
-        if folder is not None:
-            save_block(folder, name, index, arrays)
-        with merging:
-            totals[name].merge(index, index * plan.block, arrays)
-            progress(1, len(arrays["path.status"]))
+        if store is not None:
+            save_block(store, name, index, arrays)
+        merge.add(name, index, arrays)
 
     if missing:
         work(*missing[0])  # compiles once, alone
         return_memory()
-    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         futures: list[Future] = [pool.submit(work, *block) for block in missing[1:]]
         try:
             for future in as_completed(futures):
@@ -247,7 +233,7 @@ def run_blocks(
         except BaseException:
             stop.set()
             raise
-    return totals
+    return merge.totals
 
 
 def tail_contributions(plan: Plan, totals: dict[str, Totals]) -> dict[str, dict[str, np.ndarray]]:

@@ -4,6 +4,7 @@
 packages are imported inside the commands, so that `--help` is quick.
 """
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -40,7 +41,15 @@ def run(
     out: Annotated[Path | None, typer.Option(help="run directory [runs/<name>-<time>]")] = None,
     paths: Annotated[int | None, typer.Option(help="paths instead of the file's")] = None,
     settings: Setting = None,
-    workers: Annotated[int | None, typer.Option(help="threads [cores]")] = None,
+    threads: Annotated[int | None, typer.Option(help="of this process [cores]")] = None,
+    workers: Annotated[int | None, typer.Option(help="processes of this machine")] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="dask scheduler whose workers compute", metavar="tcp://HOST:PORT"),
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option(help="folder or URL of the blocks [DIR/blocks.zarr]")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="leave the report out")] = False,
     models: Annotated[
@@ -52,13 +61,15 @@ def run(
     ] = None,
 ) -> None:
     """Run a stress campaign: progress, summary, run directory, report."""
+    from stress.commands.compute import Where
     from stress.commands.run import run_command
 
     changes = list(settings or [])
     if paths is not None:
         changes.append(f"paths={paths}")
     chosen = models.split(",") if models else None
-    run_command(campaign, out, changes, workers, resume, not no_report, chosen, candles)
+    where = Where(threads=threads, workers=workers, scheduler=scheduler, store=store)
+    run_command(campaign, out, changes, where, resume, not no_report, chosen, candles)
 
 
 @app.command()
@@ -234,8 +245,12 @@ def _format(value: str) -> str:
 
 
 def main() -> None:
-    """Entry point: runs a command and leaves with its exit code."""
+    """Entry point: runs a command and leaves with its exit code.
+
+    A request to terminate, as schedulers of batch jobs send it, is an interruption.
+    """
     prepare_environment()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

@@ -1,5 +1,6 @@
 """From a campaign file to a checked campaign: every name resolved, every message with its file."""
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def campaign_of(
     chosen = model_names(models)
     if chosen:
         scenarios, places = under_models(scenarios, places, chosen, candles)
-    return Campaign(
+    campaign = Campaign(
         file=file,
         spec=spec,
         venue=venue,
@@ -103,17 +104,28 @@ def campaign_of(
         scenario_files=places,
         models=chosen,
         grid=time_grid(spec, file),
-        digest=canonical_digest(
-            {
-                "campaign": spec.model_dump(mode="json", exclude={"venue", "book", "description"}),
-                "scenarios": {n: s.model_dump(mode="json") for n, s in scenarios.items()},
-                "venue": venue.digest,
-                "book": book.digest,
-                "calibration": _calibrations(spec, scenarios, places),
-                "impact": _impact_files(spec, file),
-                "candles": _candles(spec, scenarios, places),
-            }
-        ),
+        digest="",
+    )
+    return dataclasses.replace(campaign, digest=digest_of(campaign))
+
+
+def digest_of(campaign: Campaign) -> str:
+    """SHA-256 of everything that changes a result, the files that are read later included.
+
+    Errors:
+      InputError where one of them cannot be read.
+    """
+    spec, scenarios, places = campaign.spec, campaign.scenarios, campaign.scenario_files
+    return canonical_digest(
+        {
+            "campaign": spec.model_dump(mode="json", exclude={"venue", "book", "description"}),
+            "scenarios": {n: s.model_dump(mode="json") for n, s in scenarios.items()},
+            "venue": campaign.venue.digest,
+            "book": campaign.book.digest,
+            "calibration": _calibrations(spec, scenarios, places),
+            "impact": _impact_files(spec, campaign.file),
+            "candles": _candles(spec, scenarios, places),
+        }
     )
 
 

@@ -17,6 +17,10 @@ class InputError(ValueError):
         where = f"{file}: {key}" if key else f"{file}"
         super().__init__(f"{where}: found {found}; allowed: {allowed}.")
 
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str, str]]:
+        """Workers send it to the process that asked: by its parts, not by its sentence."""
+        return type(self), (self.file, self.key, self.found, self.allowed)
+
 
 class EnvironmentUnusable(RuntimeError):
     """This machine computes wrong numbers or lacks something essential (exit code 3)."""

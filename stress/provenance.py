@@ -12,10 +12,17 @@ from pathlib import Path
 from stress.config import Campaign
 
 PACKAGES = ("hyperstress", "jax", "jaxlib", "numpy", "scipy", "xarray", "zarr")
+DECISIVE = ("hyperstress", "jax", "jaxlib")  # another version may give other bits
 
 
-def provenance(campaign: Campaign, wall_seconds: float, workers: int) -> dict[str, object]:
-    """Facts of one run, JSON-ready; the report prints them in its footer."""
+def provenance(campaign: Campaign, wall_seconds: float, hands: dict[str, int]) -> dict[str, object]:
+    """Facts of one run, JSON-ready; the report prints them in its footer.
+
+    Args:
+      campaign: that was run.
+      wall_seconds: it took.
+      hands: `workers` (processes that computed) and `threads` of each.
+    """
     import jax
 
     return {
@@ -24,7 +31,7 @@ def provenance(campaign: Campaign, wall_seconds: float, workers: int) -> dict[st
         "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "wall_seconds": round(wall_seconds, 2),
         "peak_memory_mib": round(peak_memory() / 2**20, 1),
-        "workers": workers,
+        **hands,
         "device": ", ".join(f"{d.platform} {d.device_kind}" for d in jax.devices()),
         "platform": platform.platform(),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},

@@ -155,7 +155,7 @@ def small_plan() -> Plan:
 
 @functools.cache
 def small_totals() -> dict[str, Totals]:
-    """Its totals, from one worker and no run directory."""
+    """Its totals, from one thread and no store."""
     return run_blocks(small_plan(), None, 1)
 
 

@@ -1,4 +1,4 @@
-"""The campaign loop: any workers, blocks and interruptions give the same; so do replays."""
+"""The campaign loop: any threads, blocks and interruptions give the same; so do replays."""
 
 import dataclasses
 import threading
@@ -60,7 +60,7 @@ def stop_after(blocks: int):
 
 
 def stored(folder: Path) -> int:
-    return len(list(folder.glob("blocks/*/*.sha256")))
+    return len(list(folder.glob("*/*.receipt.json")))
 
 
 def test_something_happens() -> None:
@@ -72,9 +72,9 @@ def test_something_happens() -> None:
     assert 0.01 < (small_totals()["run"].by_path["peak_utilization"] >= 1).mean() < 0.9
 
 
-@pytest.mark.parametrize("workers", [2, 5])
-def test_workers_change_nothing(workers: int) -> None:
-    assert_identical(small_totals(), run_blocks(small_plan(), None, workers))
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_change_nothing(threads: int) -> None:
+    assert_identical(small_totals(), run_blocks(small_plan(), None, threads))
 
 
 def test_progress_counts_every_path_once() -> None:
@@ -83,31 +83,31 @@ def test_progress_counts_every_path_once() -> None:
     assert len(paths) == 6 and sum(n for _, n in paths) == 2 * 5000
 
 
-@pytest.mark.parametrize(("after", "workers"), [(1, 1), (3, 1), (2, 4)])
-def test_interrupted_and_resumed(tmp_path: Path, after: int, workers: int) -> None:
+@pytest.mark.parametrize(("after", "threads"), [(1, 1), (3, 1), (2, 4)])
+def test_interrupted_and_resumed(tmp_path: Path, after: int, threads: int) -> None:
     with pytest.raises(Interrupted):
-        run_blocks(small_plan(), tmp_path, workers, stop_after(after))
+        run_blocks(small_plan(), str(tmp_path), threads, stop_after(after))
     kept = stored(tmp_path)
-    assert after <= kept < 6 or workers > 1
+    assert after <= kept < 6 or threads > 1
     with pytest.raises(Interrupted):  # once more, on the way
-        run_blocks(small_plan(), tmp_path, workers, stop_after(min(kept + 1, 6)))
-    assert_identical(small_totals(), run_blocks(small_plan(), tmp_path, workers))
+        run_blocks(small_plan(), str(tmp_path), threads, stop_after(min(kept + 1, 6)))
+    assert_identical(small_totals(), run_blocks(small_plan(), str(tmp_path), threads))
     assert stored(tmp_path) == 6
 
 
 def test_a_finished_run_computes_nothing(tmp_path: Path, monkeypatch) -> None:
-    run_blocks(small_plan(), tmp_path, 1)
+    run_blocks(small_plan(), str(tmp_path), 1)
 
     def never(*arguments: Any) -> None:
         raise AssertionError("computed again")
 
     monkeypatch.setattr("stress.campaign.compute_block", never)
-    assert_identical(small_totals(), run_blocks(small_plan(), tmp_path, 1))
+    assert_identical(small_totals(), run_blocks(small_plan(), str(tmp_path), 1))
 
 
 def test_a_damaged_block_is_told_and_computed_again(tmp_path: Path, monkeypatch) -> None:
-    run_blocks(small_plan(), tmp_path, 1)
-    path = tmp_path / "blocks" / "crash" / "1.npz"
+    run_blocks(small_plan(), str(tmp_path), 1)
+    path = tmp_path / "crash" / "1" / "count.first" / "c" / "0" / "0"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -118,11 +118,11 @@ def test_a_damaged_block_is_told_and_computed_again(tmp_path: Path, monkeypatch)
         return compute_block(plan, name, index)
 
     monkeypatch.setattr("stress.campaign.compute_block", watched)
-    found = run_blocks(small_plan(), tmp_path, 1, say=said.append)
+    found = run_blocks(small_plan(), str(tmp_path), 1, say=said.append)
     assert_identical(small_totals(), found)
     assert computed == [("crash", 1)]
-    assert len(said) == 1 and str(path) in said[0]
-    run_blocks(small_plan(), tmp_path, 1, say=said.append)
+    assert len(said) == 1 and str(tmp_path / "crash" / "1") in said[0]
+    run_blocks(small_plan(), str(tmp_path), 1, say=said.append)
     assert len(said) == 1  # repaired
 
 
@@ -131,7 +131,7 @@ def test_no_block_is_kept_where_the_machine_computes_wrong_numbers(tmp_path: Pat
         raise EnvironmentUnusable("wrong numbers")
 
     with pytest.raises(EnvironmentUnusable):
-        run_blocks(small_plan(), tmp_path, 2, check=check)
+        run_blocks(small_plan(), str(tmp_path), 2, check=check)
     assert stored(tmp_path) == 0
 
 

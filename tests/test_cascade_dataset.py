@@ -9,6 +9,7 @@ import xarray as xr
 from campaign_cases import change, write
 from test_cascade_campaign import SMALL_BOOKS, crowd
 
+from stress.commands.compute import Where
 from stress.commands.run import run_command
 from stress.results import open_dataset
 
@@ -31,7 +32,7 @@ CAMPAIGN = {
 def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("fed")
     out = folder / "out"
-    run_command(str(write(folder, CAMPAIGN)), out, [], 1, False, True)
+    run_command(str(write(folder, CAMPAIGN)), out, [], Where(), False, True)
     return out
 
 
@@ -95,6 +96,6 @@ def test_an_empty_book_is_a_counted_status(tmp_path):
     thin = change(CAMPAIGN, "cascade.reach", 1e-4)
     thin = change(thin, "paths", 16)
     out = tmp_path / "out"
-    run_command(str(write(tmp_path, thin)), out, [], 1, False, False)
+    run_command(str(write(tmp_path, thin)), out, [], Where(), False, False)
     counts = json.loads((out / "summary.json").read_text())["status"]
     assert counts["empty_depth"] > 0 and sum(counts.values()) == 16

@@ -166,7 +166,18 @@ def test_places_for_results(refused) -> None:
         (("run", "campaign.yaml", "--set", "colour=1"), "colour: found an unknown key"),
         (("run", "campaign.yaml", "--paths", "0"), "paths: found 0"),
         (("run", "campaign.yaml", "--paths", "many"), "'--paths'"),
+        (("run", "campaign.yaml", "--threads", "0"), "--threads: found 0"),
         (("run", "campaign.yaml", "--workers", "0"), "--workers: found 0"),
+        (
+            ("run", "campaign.yaml", "--threads", "2", "--workers", "2"),
+            "--workers: found --threads besides",
+        ),
+        (
+            ("run", "campaign.yaml", "--workers", "2", "--scheduler", "tcp://127.0.0.1:9"),
+            "--scheduler: found --workers besides",
+        ),
+        (("run", "campaign.yaml", "--scheduler", "127.0.0.1:x"), "no scheduler answers"),
+        (("run", "campaign.yaml", "--store", "nowhere://x"), "--store: found 'nowhere://x'"),
         (("run", "campaign.yaml", "--nice"), "No such option: --nice"),
         (("run",), "Missing argument"),
         (("wild",), "No such command 'wild'"),

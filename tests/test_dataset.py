@@ -82,7 +82,7 @@ ATTRIBUTES = {
 @pytest.fixture(scope="module")
 def results() -> xr.Dataset:
     campaign = small_plan().campaign
-    facts = provenance(campaign, 1.5, 2)
+    facts = provenance(campaign, 1.5, {"workers": 1, "threads": 2})
     return build_dataset(
         small_plan(), small_totals(), small_tails(), small_figures(), attributes(campaign, facts)
     )

@@ -19,8 +19,8 @@ LONGEST = 350  # lines of a file; split a room when it passes about 250
 PURE = {"jax", "jaxtyping", "numpy", "functools", "dataclasses", "typing", "collections", "math"}
 COMPUTING = {
     *("jax", "jaxtyping", "numpy", "scipy", "pydantic", "ruamel", "typer", "rich", "xarray"),
-    *("zarr", "numcodecs", "pandas", "pyarrow", "psutil", "dask", "distributed", "optuna"),
-    *("arch", "SALib", "pyvinecopulib", "httpx", "tenacity"),
+    *("zarr", "numcodecs", "pandas", "pyarrow", "psutil", "dask", "distributed", "fsspec"),
+    *("optuna", "arch", "SALib", "pyvinecopulib", "httpx", "tenacity"),
 }
 DRAWING = {"numpy", "xarray", "matplotlib", "seaborn", "jinja2", "markupsafe"}
 ALLOWED = {

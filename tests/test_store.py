@@ -1,57 +1,14 @@
-"""Blocks on disk: whole or absent, and run directories that know whose they are."""
+"""Files whole or not at all, and run directories that know whose they are."""
 
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from stress.errors import InputError
-from stress.store import load_block, open_run, save_block, write_atomically
+from stress.store import open_run, write_atomically
 
-ARRAYS = {
-    "count.first": np.arange(12).reshape(3, 4),
-    "path.bad_debt": np.array([0.0, 1.5, np.nan]),
-    "path.status": np.array([0, 1, 2], np.int32),
-}
 IDENTITY: dict[str, object] = {"campaign": "abc", "block": 64, "paths": 100}
-
-
-def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
-    save_block(tmp_path, "calm", 3, ARRAYS)
-    loaded, why = load_block(tmp_path, "calm", 3)
-    assert why == "" and loaded is not None and loaded.keys() == ARRAYS.keys()
-    for name, want in ARRAYS.items():
-        assert loaded[name].dtype == want.dtype
-        np.testing.assert_array_equal(loaded[name], want)
-    names = sorted(p.name for p in (tmp_path / "blocks" / "calm").iterdir())
-    assert names == ["3.npz", "3.sha256"]
-
-
-def test_blocks_that_are_not_there(tmp_path: Path) -> None:
-    assert load_block(tmp_path, "calm", 0) == (None, "")
-    save_block(tmp_path, "calm", 0, ARRAYS)
-    assert load_block(tmp_path, "calm", 1) == (None, "")
-    assert load_block(tmp_path, "wild", 0) == (None, "")
-    (tmp_path / "blocks" / "calm" / "0.sha256").unlink()  # interrupted between data and receipt
-    assert load_block(tmp_path, "calm", 0) == (None, "")
-
-
-@pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "receipt"])
-def test_a_damaged_block_is_told(tmp_path: Path, damage: str) -> None:
-    save_block(tmp_path, "calm", 0, ARRAYS)
-    path = tmp_path / "blocks" / "calm" / "0.npz"
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    if damage == "receipt":
-        path.with_suffix(".sha256").write_bytes(b"\xff")
-    else:
-        path.write_bytes({"flip": data, "truncate": data[:50], "empty": b""}[damage])
-    arrays, why = load_block(tmp_path, "calm", 0)
-    assert arrays is None
-    assert str(path) in why and "computed again" in why
-    save_block(tmp_path, "calm", 0, ARRAYS)
-    assert load_block(tmp_path, "calm", 0)[0] is not None
 
 
 def test_writing_leaves_the_old_or_the_new(tmp_path: Path, monkeypatch) -> None:
@@ -114,3 +71,15 @@ def test_folders_that_are_refused(tmp_path: Path) -> None:
 def test_a_state_that_no_run_wrote(tmp_path: Path, content: str, resume: bool) -> None:
     (tmp_path / "state.json").write_text(content)
     assert "no run wrote" in refused(tmp_path, IDENTITY, resume)
+
+
+def test_what_cannot_be_prepared_leaves_no_run(tmp_path: Path) -> None:
+    def before() -> None:
+        raise InputError("--store", "", "a place that is full", "another")
+
+    with pytest.raises(InputError, match="full"):
+        open_run(tmp_path / "one", IDENTITY, resume=False, before=before)
+    assert not (tmp_path / "one").exists()
+    open_run(tmp_path / "one", IDENTITY, resume=False)
+    with pytest.raises(InputError, match="full"):
+        open_run(tmp_path / "one", IDENTITY, resume=True, before=before)

@@ -1,6 +1,5 @@
 """`hyperstress run` and `hyperstress report`."""
 
-import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from stress.commands.compute import Where, compute
 from stress.commands.tables import chance, count, money, number, percent, show_table
 from stress.errors import InputError
 
@@ -18,28 +17,29 @@ def run_command(
     ref: str,
     out: Path | None,
     settings: list[str],
-    workers: int | None,
+    where: Where,
     resume: bool,
     report: bool,
     models: list[str] | None = None,
     candles: Path | None = None,
 ) -> None:
     """Runs a campaign from its file to its report."""
+    from stress.block_store import open_blocks
+    from stress.commands.progress import progress
     from stress.config import load_campaign
     from stress.doctor import self_test
     from stress.engine_canary import engine_canary
-    from stress.provenance import version
+    from stress.provenance import DECISIVE, version
     from stress.store import open_run
 
     started = time.monotonic()
-    if workers is not None and workers < 1:
-        raise InputError("--workers", "", str(workers), "a whole number of threads from 1")
+    where.check()
     if resume and out is None:
         raise InputError("--resume", "", "no --out", "--out DIR of the run to go on with")
     console = Console(stderr=True)
     campaign = load_campaign(ref, settings, models or (), None if candles is None else str(candles))
     from stress.campaign import plan as build_plan
-    from stress.campaign import run_blocks, tail_contributions
+    from stress.campaign import tail_contributions
     from stress.estimator_check import check_estimator
     from stress.rare_run import rare_run
 
@@ -47,70 +47,37 @@ def run_command(
     check_estimator(plan)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = out or Path("runs") / f"{campaign.spec.name}-{stamp}"
+    store = where.store or str(folder / "blocks.zarr")
     identity = {
         "campaign": campaign.digest,
         "block": plan.block,
         "paths": campaign.spec.paths,
-        "version": {name: version(name) for name in ("hyperstress", "jax", "jaxlib")},
+        "version": {name: version(name) for name in DECISIVE},
     }
-    open_run(folder, identity, resume)
-    threads = workers or os.cpu_count() or 1
 
     def say(sentence: str) -> None:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
-    try:
-        with ThreadPoolExecutor(1) as aside:
+    with where.client() as client, ThreadPoolExecutor(1) as aside:
+        open_run(folder, identity, resume, lambda: open_blocks(store, identity))
+        try:
             checked = aside.submit(self_test, None, engine_canary)
-            with _progress(console, plan) as advance:
-                totals = run_blocks(plan, folder, threads, advance, say, checked.result)
-            checked.result()  # also where every block was there already
-        tails = tail_contributions(plan, totals)
-        rare = rare_run(plan, totals, say if console.is_terminal else lambda sentence: None)
-        results = _finish(plan, totals, tails, rare, folder, started, threads)
-    except KeyboardInterrupt:
-        say(f"Finished blocks are kept: the same command with --out {folder} --resume goes on.")
-        raise
+            with progress(console, plan) as advance:
+                totals, hands = compute(plan, where, client, store, advance, say, checked.result)
+            checked.result()  # also where other processes computed, or every block was there
+            tails = tail_contributions(plan, totals)
+            rare = rare_run(plan, totals, say if console.is_terminal else lambda sentence: None)
+            results = _finish(plan, totals, tails, rare, folder, started, hands)
+        except KeyboardInterrupt:
+            say(f"Finished blocks are kept: the same command with --out {folder} --resume goes on.")
+            raise
     _show_summary(results)
     print(f"\nResults in {folder}")
     if report:
         report_command(folder, None)
 
 
-def _progress(console: Console, plan):
-    """A progress bar on standard error with rate and time left; silent where it is no terminal."""
-    from contextlib import contextmanager
-
-    spec = plan.campaign.spec
-    work = len(plan.campaign.book.ids) * plan.campaign.steps
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-
-    @contextmanager
-    def running():
-        with bar:
-            task = bar.add_task(spec.name, total=spec.paths * len(plan.scenarios), rate="compiling")
-            begun = time.monotonic()
-
-            def advance(blocks: int, paths: int) -> None:
-                del blocks
-                done = bar.tasks[task].completed + paths
-                rate = done * work / max(time.monotonic() - begun, 1e-9)
-                bar.update(task, advance=paths, rate=f"{rate:.2g} account-steps/s")
-
-            yield advance
-
-    return running()
-
-
-def _finish(plan, totals, tails, rare, folder: Path, started: float, threads: int):
+def _finish(plan, totals, tails, rare, folder: Path, started: float, hands: dict[str, int]):
     """Writes dataset, summary and manifest; summary.json last, it marks a finished run."""
     from stress.attributes import attributes
     from stress.book import margin_accounts
@@ -125,7 +92,7 @@ def _finish(plan, totals, tails, rare, folder: Path, started: float, threads: in
     campaign = plan.campaign
     rules = book_venue(campaign.book, campaign.venue, dict(campaign.spec.assumptions))
     now = row_figures(campaign.book, rules, margin_accounts(campaign.book))
-    facts = provenance(campaign, time.monotonic() - started, threads)
+    facts = provenance(campaign, time.monotonic() - started, hands)
     figures = plan.cascade.figures if plan.cascade else None
     told = attributes(campaign, facts, figures)
     results = build_dataset(plan, totals, tails, now, told, book_response(plan), rare)
