@@ -23,8 +23,8 @@ from stress.book import (
 from stress.engine import FrozenBook, owners
 from stress.margin_figures import market_now
 
-ACCOUNT_TILE = 512  # accounts of a tile at most; with 64 paths its state stays in the L2 cache
-PATH_TILE = 64
+ACCOUNT_TILE = 128  # accounts of a tile at most: small ones are passed over more often
+PATH_TILE = 128  # with them its state stays in the L2 cache
 MOVES = np.geomspace(0.002, 0.9, 48)  # relative, all prices at once
 LANES = 16  # accounts of a tile are a multiple of the widest vector
 

@@ -164,7 +164,7 @@ def assert_equal_results(found: dict[str, Totals], want: dict[str, Totals]) -> N
 
 def test_block_size_changes_no_count_and_no_money(tmp_path: Path) -> None:
     other = plan(small_campaign(tmp_path, ("block", 5000)))
-    assert other.block == 6144 and other.blocks == 1 and small_plan().block == 2048
+    assert other.block == 5120 and other.blocks == 1 and small_plan().block == 2048
     assert_equal_results(run_blocks(other, None, 1), small_totals())
 
 

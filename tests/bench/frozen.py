@@ -91,7 +91,7 @@ def work(case: Case) -> dict[str, float]:
 
 def sized(accounts: int, paths: int, markets: int) -> Case:
     """A case of about the size, its paths a multiple of what the cores and tiles take."""
-    tile = 64 if paths >= 64 * CORES else 16
+    tile = 128 if paths >= 128 * CORES else 16
     return frozen_case(
         accounts, -(-paths // (tile * CORES)) * tile * CORES, markets, path_tile=tile
     )

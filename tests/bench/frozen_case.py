@@ -65,7 +65,7 @@ def frozen_case(
     paths: int,
     markets: int = 8,
     steps: int = 24,
-    path_tile: int = 64,
+    path_tile: int = 128,
     hourly: float = HOURLY,
     seed: int = 1,
 ) -> Case:
