@@ -22,10 +22,17 @@ BLOCKS = 40
 RUN = ("run", "campaign.yaml", "--out", "run", "--no-report")
 
 
+# A shell ignores Ctrl-C for what it starts in the background, and so would all that comes of it.
+HEED = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    "os.execv(sys.executable, [sys.executable, '-m', 'stress', *sys.argv[1:]])"
+)
+
+
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """The command in a process group of its own, as a shell starts it."""
+    """The command in a process group of its own, as a shell starts it in the foreground."""
     return subprocess.Popen(
-        [sys.executable, "-m", "stress", *arguments],
+        [sys.executable, "-c", HEED, *arguments],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
