@@ -113,14 +113,7 @@ def margin_state(
         maintenance[q] = maintenance[q] + maintenance_margin(
             venue.tiers.rate[:, m], venue.tiers.deduction[:, m], exposure
         )
-    value = capacity = partial = full = zero
-    for i, c in enumerate(account.tokens):
-        price, ltv = market.collateral_price[c], venue.ltv[c]
-        counted = jnp.minimum(account.supplied[i], venue.user_supply_cap[c]) * price
-        value = value + account.supplied[i] * price
-        capacity = capacity + counted * ltv
-        partial = partial + counted * ((1 + ltv) / 2)
-        full = full + counted * ((2 + ltv) / 3)
+    value, capacity, partial, full = collateral(venue, account, market.collateral_price)
     return MarginState(
         equity=tuple(equity),
         maintenance=tuple(maintenance),
@@ -133,6 +126,24 @@ def margin_state(
         partial_credit=partial,
         full_credit=full,
     )
+
+
+def collateral(
+    venue: Venue, account: Account, prices: Float[Array, "C"]
+) -> tuple[Scalar, Scalar, Scalar, Scalar]:
+    """Value of what is supplied, and credit at the weights LTV, (1 + LTV) / 2, (2 + LTV) / 3, USDC.
+
+    Credit counts what is supplied up to the user's cap; the value counts all of it.
+    """
+    value = capacity = partial = full = jnp.zeros_like(account.shared_margin)
+    for i, c in enumerate(account.tokens):
+        price, ltv = prices[c], venue.ltv[c]
+        counted = jnp.minimum(account.supplied[i], venue.user_supply_cap[c]) * price
+        value = value + account.supplied[i] * price
+        capacity = capacity + counted * ltv
+        partial = partial + counted * ((1 + ltv) / 2)
+        full = full + counted * ((2 + ltv) / 3)
+    return value, capacity, partial, full
 
 
 def _balance(account: Account, market: Market, accrued: Sequence[Scalar], q: int) -> Scalar:

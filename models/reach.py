@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.account import Account, MarginState, Market, Scalar
+from models.account import Account, MarginState, Market, Scalar, collateral
 from models.margin import maintenance_margin
 from models.portfolio import excess, requirements
 from models.step import Passage, thresholds
@@ -109,14 +109,7 @@ def _corner(
         maintenance[q] = maintenance[q] + maintenance_margin(
             venue.tiers.rate[:, m], venue.tiers.deduction[:, m], exposure
         )
-    value = capacity = partial = full = zero
-    for i, c in enumerate(account.tokens):
-        price, ltv = low.collateral_price[c], venue.ltv[c]
-        counted = jnp.minimum(account.supplied[i], venue.user_supply_cap[c]) * price
-        value = value + account.supplied[i] * price
-        capacity = capacity + counted * ltv
-        partial = partial + counted * ((1 + ltv) / 2)
-        full = full + counted * ((2 + ltv) / 3)
+    value, capacity, partial, full = collateral(venue, account, low.collateral_price)
     transfer = [jnp.maximum(initial[q], venue.transfer_margin * notional[q]) for q in quotes]
     wanted, known = [], zero == 0
     if account.portfolio and account.markets:
