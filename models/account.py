@@ -134,6 +134,20 @@ def collateral(
     """Value of what is supplied, and credit at the weights LTV, (1 + LTV) / 2, (2 + LTV) / 3, USDC.
 
     Credit counts what is supplied up to the user's cap; the value counts all of it.
+
+    Args:
+      venue: the rule book.
+      account: one account.
+      prices: USDC per token, of one path at one time.
+
+    Returns:
+      (value, credit at LTV, at (1 + LTV) / 2, at (2 + LTV) / 3), USDC; zeros without tokens.
+
+    Errors:
+      Raises nothing; NaN in gives NaN out.
+
+    Source:
+      Hyperliquid docs, "Portfolio margin", read 2026-11-22.
     """
     value = capacity = partial = full = jnp.zeros_like(account.shared_margin)
     for i, c in enumerate(account.tokens):

@@ -269,7 +269,25 @@ def thresholds(
     state: MarginState,
     needs: tuple[Requirement, ...],
 ) -> tuple[Scalar, ...]:
-    """Distances beyond the full and, where it is another event, the partial threshold, USDC."""
+    """Distances beyond the full and, where it is another event, the partial threshold.
+
+    Args:
+      venue: the rule book.
+      account: one account.
+      market: prices of one path at one time.
+      state: the account's `margin_state`.
+      needs: its `requirements`.
+
+    Returns:
+      USDC, positive beyond; one entry, or (full, partial) for a portfolio account without
+      positions, as `Passage.worst`.
+
+    Errors:
+      Raises nothing; NaN in gives NaN out.
+
+    Source:
+      Hyperliquid docs, "Liquidations" and "Portfolio margin", read 2026-11-22; see `reached`.
+    """
     if account.portfolio and not account.markets:
         debt = _worth(market, [jnp.maximum(-x, 0) for x in state.equity])
         return debt - state.full_credit, debt - state.partial_credit

@@ -192,7 +192,7 @@ def run_cascade(setting, book, groups, series, keys, valid, tile):
     shared = ("index", "time", "hours", "next_hours")
 
     def split(x):
-        parts = x.reshape(*x.shape[:-1], -1, tile)
+        parts = x.reshape(*x.shape[:-1], x.shape[-1] // tile, tile)  # a book may have no tokens
         return jnp.moveaxis(parts, -2, 0)
 
     apart = {

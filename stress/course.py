@@ -28,7 +28,17 @@ class Course:
 
 
 def course_of(market: Market) -> Course:
-    """Cuts the market of a tile of paths, leaves `[F, p, T]`, into stretches."""
+    """Cuts the market of a tile of paths into stretches.
+
+    Args:
+      market: leaves `[F, p, T]`.
+
+    Returns:
+      The course, in the precision of the market; ranges are of what is within the horizon.
+
+    Errors:
+      Raises nothing; a NaN makes its stretch's range NaN, which nothing is out of reach of.
+    """
     times = market.quote_price.shape[-1]
     count, length = stretches(times)
     beyond = count * length - times
@@ -52,7 +62,14 @@ def course_of(market: Market) -> Course:
 
 
 def stretches(times: int) -> tuple[int, int]:
-    """Number and length of the stretches of a grid, with the fewest times that only repeat."""
+    """Number and length of the stretches of a grid, with the fewest times that only repeat.
+
+    Args:
+      times: `T`, at least 1.
+
+    Returns:
+      (number, length), whose product is at least `times`.
+    """
     fits = ((-(-times // n) * n - times, -n, n) for n in STRETCHES if n <= times)
     length = min(fits, default=(0, 0, times))[2]
     return -(-times // length), length

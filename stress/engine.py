@@ -179,7 +179,18 @@ def path_rows(venue: Venue, book: FrozenBook, market: Market) -> Rows:
 
 
 def owners(row: np.ndarray, further: np.ndarray, group: np.ndarray, groups: int, rows: int):
-    """Fields of a `FrozenBook` that say which accounts have several margin accounts."""
+    """Fields of a `FrozenBook` that say which accounts have several margin accounts (host side).
+
+    Args:
+      row: `[U]`, margin account that holds each account's shared margin.
+      further: `[I]`, owner of each further margin account.
+      group: `[U]`, group of each account.
+      groups: their number.
+      rows: `N`, margin accounts with padding.
+
+    Returns:
+      `shared`, `of_shared`, `row_account` and `row_group` by name.
+    """
     shared, of_shared = np.unique(further, return_inverse=True)
     alone = np.setdiff1d(np.arange(len(row)), shared)
     row_group = np.full(rows, groups)

@@ -7,6 +7,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from models.account import Account, Market
 from models.reach import Range, out_of_reach
@@ -127,7 +128,20 @@ def widest_moves(venue: Venue, account: Account, now: Market) -> np.ndarray:
 
     Returns:
       Relative moves, 1; 0 where none is safe.
+
+    Errors:
+      Raises nothing; a NaN price gives 0.
+
+    Source:
+      `models.reach`.
     """
+    safely = np.asarray(_safely(venue, account, now, jnp.asarray(MOVES)))
+    return np.max(safely * MOVES[:, None], axis=0)
+
+
+@jax.jit
+def _safely(venue: Venue, account: Account, now: Market, moves: Float[Array, "k"]):
+    """Whether accounts are out of reach while all prices stay within each move, bool `[k, n]`."""
 
     def safe(move):
         names = ("mark", "settlement", "collateral_price")
@@ -136,14 +150,11 @@ def widest_moves(venue: Venue, account: Account, now: Market) -> np.ndarray:
             for factor in (1 - move, 1 + move)
         )
         seen = Range(low=low, high=high, growth=jnp.zeros_like(now.quote_price))
+        fresh = jax.vmap(start, in_axes=-1, out_axes=-1)(account)
         one = partial(out_of_reach, venue)
-        return jax.vmap(one, in_axes=(-1, -1, None))(account, start_of(account), seen)
+        return jax.vmap(one, in_axes=(-1, -1, None))(account, fresh, seen)
 
-    safely = np.asarray(jax.jit(jax.vmap(safe))(jnp.asarray(MOVES)))
-    return np.max(safely * MOVES[:, None], axis=0)
-
-
-start_of = jax.vmap(start, in_axes=-1, out_axes=-1)
+    return jax.vmap(safe)(moves)
 
 
 def _tiler(index: np.ndarray, account_tile: int) -> Callable[[np.ndarray], jax.Array]:

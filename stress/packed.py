@@ -43,6 +43,9 @@ def unpacked(state: Packed, like: Passage) -> Passage:
     Args:
       state: packed.
       like: a passage of the same account, for the number of thresholds and the precision.
+
+    Returns:
+      The passage, leaves `[p, n]`; `first` is exact.
     """
     dtype = like.first.dtype
     time = state.word & ((1 << FLAGS) - 1)

@@ -11,7 +11,6 @@ leave out. NumPy and BLAS have one thread here; engine and Numba are shown with 
 import os
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ import numpy as np  # noqa: E402
 from tests.bench.cascade_case import STRESS, Case, Outcome, make_case  # noqa: E402
 from tests.bench.cascade_engine import differences, engine_player  # noqa: E402
 from tests.bench.cascade_numpy import run_numpy  # noqa: E402
+from tests.bench.clock import seconds_by_turns  # noqa: E402
 
 SIZE: dict[str, Any] = {"accounts": 2000, "markets": 8, "steps": 24}
 ENGINE = "engine, 1 thread"
@@ -60,13 +60,7 @@ def timed(case: Case, repeats: int = 5) -> tuple[dict[str, list[float]], dict[st
     """
     runs = contenders(case)
     outcomes = {name: run() for name, run in runs.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, run in runs.items():
-            begun = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - begun)
-    return seconds, outcomes
+    return seconds_by_turns(runs, repeats), outcomes
 
 
 def table(case: Case, title: str, repeats: int = 5) -> list[str]:

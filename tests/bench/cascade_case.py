@@ -31,7 +31,6 @@ VAULT_CAPITAL = 1e12  # USDC, never used up
 STRESS = {"stressed": 0.82, "quiet": 0.29}  # about 17 % of accounts; under 1 % of paths and steps
 HOURLY = 0.01  # volatility per square root of an hour
 COMMON = 0.6  # correlation of any two assets
-TOKEN = "T"  # collateral of the venue that nobody supplies: the engine's prices need one
 
 
 class Rules(NamedTuple):
@@ -205,12 +204,12 @@ def _setting(rules: Rules, dtype) -> Setting:
         for name, low, high, bound in zip(markets, *rules.rate, bounds, strict=True)
     }
     venue = {
-        "tiers": tiers, "ltv": {TOKEN: 0.5}, "user_supply_cap": {}, "user_borrow_cap": 5e7,
+        "tiers": tiers, "ltv": {}, "user_supply_cap": {}, "user_borrow_cap": 5e7,
         "global_borrow_cap": 5e8, "min_borrow_offset": 20.0, "offset_mode": "floor",
         "reserve_liquidity_limits_credit": True, "takeover_starts_at": "pmr",
         "cooldown": rules.cooldown, "takeover_interval": 3 / 3600,
         "twap_half_life": rules.twap_half_life, "partial_notional": rules.partial_notional,
-        "market_asset": {m: m for m in markets}, "token_asset": {TOKEN: markets[0]},
+        "market_asset": {m: m for m in markets}, "token_asset": {},
     }  # fmt: skip
     impact = {
         m: {"shape": "linear", "depth": 1 / c}
@@ -239,8 +238,8 @@ def _series(case: Case) -> Now:
         hours=jnp.asarray(case.hours),
         next_hours=jnp.asarray(np.append(case.hours[1:], 0.0)),
         log=jnp.log(wide["mark"] / wide["mark"][:1]),
-        token=one[:, None],
-        spot=one[:, None],
+        token=one[:, None][:, :0],
+        spot=one[:, None][:, :0],
         depth=jnp.ones((times, markets, paths)),
         live=jnp.ones((times, markets, paths), bool),
         supply=4e8 * one,

@@ -9,21 +9,28 @@ import numpy as np
 REPEATS = 5
 
 
-def by_turns(runs: Mapping[str, Callable[[], object]], repeats: int = REPEATS) -> dict[str, float]:
-    """Median seconds of each contender.
+def seconds_by_turns(
+    runs: Mapping[str, Callable[[], object]], repeats: int = REPEATS
+) -> dict[str, list[float]]:
+    """Seconds of every repeat of each contender, which must have run before, for compilation.
 
-    All run once before, for compilation, and then by turns, so that whatever else the machine does
-    meets all of them.
+    They run by turns, so that whatever else the machine does meets all of them.
     """
-    for run in runs.values():
-        run()
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
             begun = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - begun)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+    return seconds
+
+
+def by_turns(runs: Mapping[str, Callable[[], object]], repeats: int = REPEATS) -> dict[str, float]:
+    """Median seconds of each contender, after one run that does not count."""
+    for run in runs.values():
+        run()
+    found = seconds_by_turns(runs, repeats)
+    return {name: statistics.median(values) for name, values in found.items()}
 
 
 def machine() -> dict[str, float]:
