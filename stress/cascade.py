@@ -31,13 +31,11 @@ from stress.cascade_state import (
     Group,
     Measures,
     Now,
+    Prices,
     Setting,
     State,
-    figures_of,
-    judged,
+    once,
     prices_at,
-    see,
-    shown,
     total,
 )
 
@@ -67,7 +65,7 @@ def play(
       series: the world outside, leaves `[T, ...]`, index 0 = now.
 
     Returns:
-      (final state, marked; what was seen at every time).
+      (final state; what was seen at every time).
 
     Errors:
       Raises nothing; a price that is not finite ends in figures that are not, never in a trigger.
@@ -89,7 +87,19 @@ def play(
 
     first = jax.tree.map(lambda x: x[0], series)
     last, seen = jax.lax.scan(body, start(setting, groups, first), series)
-    return see(setting, groups, last), seen
+    return settled_funding(groups, last), seen
+
+
+def settled_funding(groups: Sequence[Group], state: State) -> State:
+    """The same state with the funding paid since the start in everybody's cash."""
+    held = []
+    for group, own in zip(groups, state.held, strict=True):
+        cash = own.cash
+        for i, m in enumerate(group.account.markets):
+            cash = cash - own.size[i] * state.prices.paid[m][:, None].astype(cash.dtype)
+        held.append(dataclasses.replace(own, cash=cash))
+    prices = dataclasses.replace(state.prices, paid=jnp.zeros_like(state.prices.paid))
+    return dataclasses.replace(state, held=tuple(held), prices=prices)
 
 
 def step(setting: Setting, groups, order, now: Now, state: State) -> State:
@@ -97,23 +107,18 @@ def step(setting: Setting, groups, order, now: Now, state: State) -> State:
     previous = state.prices
     state = move_factors(setting, now, state)
     state = accrue(setting, groups, now, previous.oracle, state)
-    state = see(setting, groups, state)
     state = outside_flows(setting, now, state)
     state = follow(setting, groups, now, state)
-    state = jax.lax.cond(now.index == 0, start_of_book, lambda s: s, state)
-    state = see_unfunded(setting, groups, state)
-    before = state
+    reserve = jax.lax.cond(now.index == 0, start_of_book, lambda r: r, state.reserve)
+    state = before = dataclasses.replace(state, reserve=reserve)
     state, liquidated = play_rounds(setting, groups, now, previous.mark, order, state)
     state, (debt, share, sold) = sell_inventory(setting, now, before, state)
     state, lost = pay_takeover_loss(groups, state, debt, share)
     state, rescued = rescue_vault(setting, groups, previous.mark, state)
     changed = liquidated | sold | lost | rescued
-    state = jax.lax.cond(
+    state = once(
         jnp.any(changed),
-        lambda s: follow(
-            setting, groups, now, see(setting, groups, s), where=changed, grow_outside=False
-        ),
-        lambda s: s,
+        lambda s: follow(setting, groups, now, s, where=changed, grow_outside=False),
         state,
     )
     return coming_rates(setting, now, state)
@@ -123,7 +128,7 @@ def move_factors(setting: Setting, now: Now, state: State) -> State:
     """Prices move, earlier impact decays, depth follows the deviation from the recent average."""
     impact = setting.impact
     transient = state.transient * decay(now.hours, impact.half_life)
-    prices = prices_at(setting, now, transient, state.permanent, state.prices.passed)
+    prices = prices_at(setting, now, transient, state.permanent, state.prices)
     level = now.log + prices.x
     deviation = level - state.average
     rows = [now.depth[a] * depth_multiplier(impact, a, deviation[a]) for a in range(level.shape[0])]
@@ -138,25 +143,23 @@ def move_factors(setting: Setting, now: Now, state: State) -> State:
     )
 
 
-def see_unfunded(setting: Setting, groups, state: State) -> State:
-    """Flags and ratios with the new pool positions, of which prices know nothing."""
-    market = shown(setting, state.prices)
-    seen = tuple(
-        judged(setting.rules, group.account, held, old, market) if group.account.portfolio else old
-        for group, held, old in zip(groups, state.held, state.seen, strict=True)
-    )
-    return dataclasses.replace(state, seen=seen)
-
-
 def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
     """The state before the first time: nothing accrued, nothing moved."""
     paths = first.supply.shape[0]
     zero = jnp.zeros(paths)
     assets, markets, tokens = (x.shape[0] for x in (first.log, first.mark, first.token))
-    flat = jnp.zeros((assets, paths))
-    prices = prices_at(setting, first, flat, flat, flat)
+    flat, unpaid = jnp.zeros((assets, paths)), jnp.zeros((markets, paths))
+    begin = Prices(
+        mark=first.mark,
+        oracle=first.oracle,
+        token=first.token,
+        spot=first.spot,
+        x=flat,
+        passed=flat,
+        paid=unpaid,
+    )
+    prices = prices_at(setting, first, flat, flat, begin)
     held = tuple(_holding(group, paths) for group in groups)
-    market = shown(setting, prices)
     capital = zero + setting.backstops.vault_capital
     lent = capital * setting.backstops.vault_lent_share
     sums = {f.name: zero for f in dataclasses.fields(Measures)}
@@ -165,10 +168,7 @@ def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
     no = jnp.zeros(paths, bool)
     return State(
         held=held,
-        seen=tuple(
-            figures_of(setting.rules, group.account, own, market)
-            for group, own in zip(groups, held, strict=True)
-        ),
+        contracts=_contracts(groups, unpaid),
         record=tuple(start_record(paths, group) for group in groups),
         prices=prices,
         transient=flat,
@@ -177,7 +177,7 @@ def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
         average=flat,
         depth=flat + 1,
         vault_cash=capital,
-        vault_size=jnp.zeros((markets, paths)),
+        vault_size=unpaid,
         takeover_cash=zero,
         takeover_capital=zero + setting.backstops.takeover_capital,
         takeover_held=jnp.zeros((tokens, paths)),
@@ -187,7 +187,16 @@ def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
         measures=Measures(**sums),
         round_limit=no,
         empty_depth=no,
+        crowded=no,
     )
+
+
+def _contracts(groups: Sequence[Group], like: Float[Array, "M p"]) -> Float[Array, "M p"]:
+    """Contracts of all accounts now."""
+    for group in groups:
+        for i, m in enumerate(group.account.markets):
+            like = like.at[m].add(total(group.account.size[i]))
+    return like
 
 
 def _reserve(first: Now, lent) -> Reserve:

@@ -9,26 +9,22 @@ import jax
 import jax.numpy as jnp
 
 from models.adl import close_by_rank, eligible, rank
-from stress.cascade_state import Group, State
+from models.liquidation import Figures
+from stress.cascade_state import Group, Setting, State, see
 
 SIDES = (True, False)  # the bankrupt are long; they are short
 
 
-def nothing_closed(groups: Sequence[Group], state: State) -> tuple[tuple[jax.Array, ...], ...]:
-    """No change of any position: per group and market `[p, n]`."""
-    return tuple(tuple(jnp.zeros_like(size) for size in held.size) for held in state.held)
-
-
 def close_winners(
-    groups: Sequence[Group], state: State, previous_mark, called, offered
+    setting: Setting, groups: Sequence[Group], state: State, previous_mark, offered
 ) -> tuple[tuple[tuple[jax.Array, ...], ...], jax.Array]:
     """Closes winners of every market and side until the offer or the winners are used up.
 
     Args:
+      setting: what does not change.
       groups: structure of the accounts.
-      state: holdings, their figures and prices at this marking.
+      state: holdings and prices at this marking; who is liquidatable at it is not closed.
       previous_mark: quote units per contract, `[M, p]`, the price of the closing.
-      called: per group bool `[p, n]`, who may be closed (not liquidatable itself).
       offered: contracts without sign, `[M, 2, p]`, second axis as SIDES.
 
     Returns:
@@ -36,8 +32,10 @@ def close_winners(
       `[M, 2, p]`).
     """
     markets = previous_mark.shape[0]
+    figures = see(setting, groups, state.held, state.prices)
+    pairs = list(zip(groups, figures, strict=True))
     rows = [
-        [_row(group, state, g, m, previous_mark[m], called[g]) for g, group in enumerate(groups)]
+        [_row(group, state, g, m, seen) for g, (group, seen) in enumerate(pairs)]
         for m in range(markets)
     ]
     ranks, size, entry, value, open_ = (
@@ -65,9 +63,9 @@ def close_winners(
     ), jnp.sum(closed, axis=3)
 
 
-def _row(group: Group, state: State, g: int, m: int, price, called):
+def _row(group: Group, state: State, g: int, m: int, seen: Figures):
     """Rank, size, entry, value and whether it may be closed, `[p, n]`, of a group in a market."""
-    seen = state.seen[g]
+    called = ~seen.beyond & ~seen.unfunded
     value = (seen.equity + seen.collateral).astype(jnp.float64)
     nothing = jnp.zeros_like(value)
     if m not in group.account.markets:

@@ -206,7 +206,7 @@ def run_cascade(setting, book, groups, series, keys, valid, tile):
         now = dataclasses.replace(series, **parts)
         order = liquidation_order(setting.rules, groups, tile_keys)
         state, seen = play(setting, groups, order, now)
-        return reduce_cascade(book, groups, now, state, seen, counted)
+        return reduce_cascade(setting, book, groups, now, state, seen, counted)
 
     def one(so_far, inputs):
         sums, rows = jax.lax.cond(jnp.any(inputs[2]), played, lambda _: nothing, inputs)

@@ -12,7 +12,7 @@ from models.ledger import booked
 from models.lending import absorb_loss
 from stress.cascade_handover import deleverage
 from stress.cascade_rounds import execute_orders, moved_prices
-from stress.cascade_state import Group, Now, Setting, State, see, total
+from stress.cascade_state import Group, Now, Setting, State, once, total
 
 
 def sell_inventory(setting: Setting, now: Now, before: State, state: State) -> tuple[State, tuple]:
@@ -94,14 +94,11 @@ def pay_takeover_loss(
     r = state.reserve
     buffer = jnp.maximum(state.parties.buffer, 0)
     from_buffer, cut = absorb_loss(buffer, r.supply, loss - from_capital)
-    held, from_book = [], jnp.zeros_like(loss)
-    for group, own in zip(groups, state.held, strict=True):
-        if not group.account.portfolio:
-            held.append(own)
-            continue
-        lost = cut[:, None].astype(own.cash.dtype) * jnp.maximum(-own.pool, 0)
-        from_book = from_book + total(lost)
-        held.append(dataclasses.replace(own, cash=own.cash - lost, pool=own.pool + lost))
+    held, from_book = once(
+        jnp.any(cut > 0),
+        lambda carry: _cut_idle(groups, cut, carry[0]),
+        (state.held, jnp.zeros_like(loss)),
+    )
     from_vault = cut * r.vault_lent
     from_outside = cut * (r.supply - r.idle - r.vault_lent)
     haircut = cut * r.supply
@@ -123,7 +120,7 @@ def pay_takeover_loss(
     )
     return dataclasses.replace(
         state,
-        held=tuple(held),
+        held=held,
         measures=measures,
         parties=parties,
         takeover_cash=state.takeover_cash + loss,
@@ -136,6 +133,19 @@ def pay_takeover_loss(
             idle=r.idle - from_book,
         ),
     ), loss > 0
+
+
+def _cut_idle(groups: Sequence[Group], cut, held):
+    """Takes a share of every idle balance of the book; (holdings, USDC taken `[p]`)."""
+    result, taken = [], jnp.zeros_like(cut)
+    for group, own in zip(groups, held, strict=True):
+        if not group.account.portfolio:
+            result.append(own)
+            continue
+        lost = cut[:, None].astype(own.cash.dtype) * jnp.maximum(-own.pool, 0)
+        taken = taken + total(lost)
+        result.append(dataclasses.replace(own, cash=own.cash - lost, pool=own.pool + lost))
+    return tuple(result), taken
 
 
 def rescue_vault(
@@ -151,10 +161,9 @@ def rescue_vault(
     usable = vault_equity(state) - locked
     acts = (usable < 0) & jnp.any(state.vault_size != 0, axis=0)
     before = state.measures.adl_notional
-    state = jax.lax.cond(
+    state = once(
         jnp.any(acts),
         lambda s: _deleverage_vault(setting, groups, previous_mark, usable, acts, s),
-        lambda s: s,
         state,
     )
     closed = state.measures.adl_notional > before
@@ -185,14 +194,12 @@ def vault_equity(state: State):
 
 
 def _deleverage_vault(setting, groups, previous_mark, usable, acts, state: State) -> State:
-    state = see(setting, groups, state)
     sizes = tuple(state.vault_size)
     gains = tuple(previous_mark - state.prices.mark)
     _, offered = share_to_cover(jnp.where(acts, usable, 0.0), sizes, gains)
     offered = jnp.stack(offered)
-    called = [~seen.beyond & ~seen.unfunded for seen in state.seen]
-    none = tuple(tuple(jnp.zeros_like(s) for s in own.size) for own in state.held)
-    state, share, paid = deleverage(groups, state, previous_mark, called, none, offered)
+    sides = jnp.stack([jnp.maximum(offered, 0), jnp.maximum(-offered, 0)], axis=1)
+    state, share, paid = deleverage(setting, groups, state, previous_mark, sides)
     closed = offered * jnp.where(offered > 0, share[:, 0], share[:, 1])
     cash = jnp.sum(closed * previous_mark, axis=0)
     return dataclasses.replace(

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from models.status import EMPTY_DEPTH, NON_FINITE, OK, RESIDUAL, ROUND_LIMIT
 from models.step import Settlement
 from stress.aggregate import reduce_tile
 from stress.cascade import CHANNELS, Seen, path_residual
 from stress.cascade_inventory import vault_equity
-from stress.cascade_state import Group, Now, State, total
+from stress.cascade_state import Group, Now, Setting, State, see, total
 from stress.engine import FrozenBook, Rows
 
 DECADES, PER_DECADE = 12, 20  # of the histogram of cumulative value, from 1 USDC
@@ -48,15 +48,16 @@ class CascadePaths:
     party: Float[Array, "p 7"]  # change of wealth against holding still, as PARTIES
     residual: Float[Array, "p"]  # 1, of the zero-sum identity
     status: Int[Array, "p"]
+    crowded: Bool[Array, "p"]  # not to be used: more accounts acted at once than there were seats
     log_return: Float[Array, "p A"]  # of displaced prices at the horizon
     worst_log_return: Float[Array, "p A"]
     utilization: Float[Array, "p T 1"]
 
 
-def rows_of(groups: Sequence[Group], state: State) -> Rows:
+def rows_of(setting: Setting, groups: Sequence[Group], state: State) -> Rows:
     """Outcomes of every margin account, `[p, n]`, in the order of `FrozenBook.row`."""
-    parts = []
-    for group, record, seen, held in zip(groups, state.record, state.seen, state.held, strict=True):
+    parts, figures = [], see(setting, groups, state.held, state.prices)
+    for group, record, seen, held in zip(groups, state.record, figures, state.held, strict=True):
         gone = ~jnp.isinf(record.first)
 
         def at(first, last, gone=gone):
@@ -82,14 +83,17 @@ def rows_of(groups: Sequence[Group], state: State) -> Rows:
     return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *parts)
 
 
-def reduce_cascade(book: FrozenBook, groups, series: Now, state: State, seen: Seen, valid):
+def reduce_cascade(
+    setting: Setting, book: FrozenBook, groups, series: Now, state: State, seen: Seen, valid
+):
     """Counts and rows of one tile.
 
     Args:
+      setting: what does not change along a path.
       book: says which row belongs to which account.
       groups: structure of the accounts.
       series: the world outside.
-      state: at the horizon, marked.
+      state: at the horizon.
       seen: of every time.
       valid: bool `[p]`, paths that count.
 
@@ -98,8 +102,8 @@ def reduce_cascade(book: FrozenBook, groups, series: Now, state: State, seen: Se
     """
     times = series.supply.shape[0]
     status = path_status(groups, state)
-    known = valid & (status != NON_FINITE)
-    (counts, accounts), money = reduce_tile(times, book, rows_of(groups, state), known)
+    known = valid & (status != NON_FINITE) & ~state.crowded
+    (counts, accounts), money = reduce_tile(times, book, rows_of(setting, groups, state), known)
     value = jnp.sum(seen.channel, axis=1)
     whole = jnp.where(known[None, None], jnp.nan_to_num(seen.channel), 0)
     extra = CascadeCounts(
@@ -119,6 +123,7 @@ def reduce_cascade(book: FrozenBook, groups, series: Now, state: State, seen: Se
         party=party_changes(groups, state),
         residual=path_residual(groups, state),
         status=status,
+        crowded=state.crowded,
         log_return=logs[-1].T,
         worst_log_return=jnp.min(logs, axis=0).T,
         utilization=seen.utilization.T[:, :, None],

@@ -4,7 +4,6 @@ Axes: `p` paths of a tile, `n` margin accounts of a group, `M` markets, `C` coll
 assets. Account figures are in the precision of the run, everything of a path is float64.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,13 +15,14 @@ from jaxtyping import Array, Bool, Float, Int
 from models.account import Account, Market
 from models.impact import Impact, total_displacement
 from models.ledger import Parties
-from models.liquidation import Figures, Holding, decide, figures, judge, orders, wanted_pool
+from models.liquidation import Figures, Holding, decide, figures, orders, wanted_pool
 from models.reserve import Reserve
 from models.venue import Venue
 from stress.utilization import PoolState
 from stress.utilization_model import Spike, UtilizationModel
 
 Paths = Float[Array, "p"]
+SEATS = 64  # accounts of a group that one round of a path can act on, to begin with
 
 
 @jax.tree_util.register_dataclass
@@ -44,6 +44,7 @@ class Setting:
     token_asset: tuple[int, ...] = field(metadata={"static": True})  # -1: none
     lending: str = field(metadata={"static": True})  # react, book or process
     round_limit: int = field(metadata={"static": True})
+    seats: int = field(default=SEATS, metadata={"static": True})  # see cascade_seats
     driver: int = field(metadata={"static": True})  # asset whose return moves lenders; -1: none
     rules: Venue  # in the precision of the run
     venue: Venue  # float64, for path-level arithmetic
@@ -74,6 +75,7 @@ class Prices:
     spot: Float[Array, "C p"]  # as it sells
     x: Float[Array, "A p"]  # displacement of marks by our own trades, log
     passed: Float[Array, "A p"]  # part of it that the oracle shows
+    paid: Float[Array, "M p"]  # funding that a long has paid per contract since the start
 
 
 @jax.tree_util.register_dataclass
@@ -127,8 +129,8 @@ class Measures:
 class State:
     """State of a tile of paths between steps."""
 
-    held: tuple[Holding, ...]  # per group, leaves [p, n]
-    seen: tuple[Figures, ...]  # at `prices`
+    held: tuple[Holding, ...]  # per group, leaves [p, n]; funding since the start not in the cash
+    contracts: Float[Array, "M p"]  # of all accounts together
     record: tuple[Record, ...]
     prices: Prices
     transient: Float[Array, "A p"]  # USDC of flow
@@ -147,6 +149,7 @@ class State:
     measures: Measures
     round_limit: Bool[Array, "p"]
     empty_depth: Bool[Array, "p"]
+    crowded: Bool[Array, "p"]  # a round found more to act on than there are seats: not to be used
 
 
 @jax.tree_util.register_dataclass
@@ -174,10 +177,11 @@ class Now:
     free: Paths
 
 
-def prices_at(setting: Setting, now: Now, transient, permanent, shown) -> Prices:
+def prices_at(setting: Setting, now: Now, transient, permanent, before: Prices) -> Prices:
     """Fundamental prices moved by the displacement of our own trades.
 
-    What the oracle passes on of a displacement stays as it was, `shown` `[A, p]`, while it is late.
+    What the oracle passes on of a displacement stays as it was `before` while it is late, and so
+    does the funding paid.
     """
     impact = setting.impact
     rows = [
@@ -185,7 +189,7 @@ def prices_at(setting: Setting, now: Now, transient, permanent, shown) -> Prices
     ]
     x = jnp.stack(rows) if rows else transient
     through = impact.pass_through[:, None] * x
-    passed = jnp.where(now.live, through, shown)
+    passed = jnp.where(now.live, through, before.passed)
 
     def moved(prices, assets, by):
         rows = [
@@ -201,6 +205,7 @@ def prices_at(setting: Setting, now: Now, transient, permanent, shown) -> Prices
         spot=moved(now.spot, setting.token_asset, through),
         x=x,
         passed=passed,
+        paid=before.paid,
     )
 
 
@@ -211,7 +216,7 @@ def shown(setting: Setting, prices: Prices) -> Market:
     mark = prices.mark.astype(dtype)
     return Market(
         mark=mark,
-        settlement=mark,  # funding is in the cash already, and so is interest
+        settlement=(prices.mark - prices.paid).astype(dtype),  # interest is in the cash already
         collateral_price=prices.token.astype(dtype),
         quote_price=one,
         borrow_growth=0 * one,
@@ -225,6 +230,8 @@ def shown(setting: Setting, prices: Prices) -> Market:
 def over_accounts(kernel, shared: int):
     """A kernel `(venue, account, ...)` over paths and accounts: `[p, n]` and `[F, p]` leaves.
 
+    The account is the same on every path, leaves `[..., n]`, or each path's own, `[..., p, n]`.
+
     Args:
       kernel: takes venue, account, per-account leaves and then `shared` per-path ones.
       shared: number of trailing arguments that all accounts of a path share.
@@ -233,7 +240,8 @@ def over_accounts(kernel, shared: int):
     def run(venue, account, *rest):
         own, common = rest[: len(rest) - shared], rest[len(rest) - shared :]
         inner = (None, -1, *(-1 for _ in own), *(None for _ in common))
-        outer = (None, None, *(-2 for _ in own), *(-1 for _ in common))
+        book = None if account.shared_margin.ndim == 1 else -2
+        outer = (None, book, *(-2 for _ in own), *(-1 for _ in common))
         accounts = jax.vmap(kernel, in_axes=inner, out_axes=-1)
         return jax.vmap(accounts, in_axes=outer, out_axes=-2)(venue, account, *own, *common)
 
@@ -241,16 +249,13 @@ def over_accounts(kernel, shared: int):
 
 
 figures_of = over_accounts(figures, 1)
-judged = over_accounts(judge, 1)
 wanted_of = over_accounts(wanted_pool, 0)
 decisions = over_accounts(decide, 1)  # may_take is one per path
 
 
-def orders_of(venue, group: Group, held: Holding, market: Market, book, now):
-    """Market orders `[p, n]` per market of the group, and cooldowns."""
-    marks = tuple(
-        jnp.broadcast_to(market.mark[m][:, None], book.shape) for m in group.account.markets
-    )
+def orders_of(venue, account: Account, held: Holding, market: Market, book, now):
+    """Market orders `[p, n]` per market of the account, and cooldowns."""
+    marks = tuple(jnp.broadcast_to(market.mark[m][:, None], book.shape) for m in account.markets)
     return orders(venue, held, marks, book, now.astype(held.cooldown.dtype))
 
 
@@ -259,14 +264,28 @@ def total(values) -> Paths:
     return jnp.sum(values.astype(jnp.float64), axis=-1)
 
 
-def see(setting: Setting, groups: Sequence[Group], state: State) -> State:
-    """Marks every account at the prices of the state."""
-    market = shown(setting, state.prices)
-    seen = tuple(
-        figures_of(setting.rules, group.account, held, market)
-        for group, held in zip(groups, state.held, strict=True)
+def see(setting: Setting, groups: Sequence[Any], held, prices: Prices) -> tuple[Figures, ...]:
+    """Figures at given prices; what a caller does not use of them is not computed."""
+    market = shown(setting, prices)
+    return tuple(
+        figures_of(setting.rules, group.account, own, market)
+        for group, own in zip(groups, held, strict=True)
     )
-    return dataclasses.replace(state, seen=seen)
+
+
+def triggered(setting: Setting, groups: Sequence[Group], state: State) -> tuple[Array, ...]:
+    """Accounts that are liquidatable as the state stands, per group bool `[p, n]`."""
+    seen = see(setting, groups, state.held, state.prices)
+    return tuple(figures.beyond | figures.unfunded for figures in seen)
+
+
+def once(wanted, change, carry):
+    """`change(carry)` where wanted, else `carry` untouched: a loop of one turn or none.
+
+    A conditional would copy what it hands through; a loop changes its carry in place.
+    """
+    done = jnp.zeros((), bool)
+    return jax.lax.while_loop(lambda c: c[0], lambda c: (done, change(c[1])), (wanted, carry))[1]
 
 
 __all__ = [
@@ -281,12 +300,13 @@ __all__ = [
     "State",
     "decisions",
     "figures_of",
-    "judged",
+    "once",
     "orders_of",
     "over_accounts",
     "prices_at",
     "see",
     "shown",
     "total",
+    "triggered",
     "wanted_of",
 ]

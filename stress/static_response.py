@@ -134,7 +134,7 @@ def _fallen(setting: Setting, first: Now, x: Array) -> Prices:
     mark = moved(first.mark, setting.market_asset)
     token = moved(first.token, setting.token_asset)
     by = -x[:, None]
-    return Prices(mark=mark, oracle=mark, token=token, spot=token, x=by, passed=by)
+    return Prices(mark=mark, oracle=mark, token=token, spot=token, x=by, passed=by, paid=0 * mark)
 
 
 def _sales(
