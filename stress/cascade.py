@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.impact import decay, depth_multiplier
+from models.impact import decay, depth_multiplier, of_assets
 from models.ledger import nothing, residual
 from models.liquidation import Holding
 from models.reserve import Reserve, used_share
@@ -36,6 +36,8 @@ from stress.cascade_state import (
     State,
     once,
     prices_at,
+    rows_at,
+    sums_at,
     total,
 )
 
@@ -94,10 +96,9 @@ def settled_funding(groups: Sequence[Group], state: State) -> State:
     """The same state with the funding paid since the start in everybody's cash."""
     held = []
     for group, own in zip(groups, state.held, strict=True):
-        cash = own.cash
-        for i, m in enumerate(group.account.markets):
-            cash = cash - own.size[i] * state.prices.paid[m][:, None].astype(cash.dtype)
-        held.append(dataclasses.replace(own, cash=cash))
+        paid = rows_at(state.prices.paid, group.account.markets)[:, :, None]
+        owed = jnp.sum(own.size * paid.astype(own.cash.dtype), axis=0)
+        held.append(dataclasses.replace(own, cash=own.cash - owed))
     prices = dataclasses.replace(state.prices, paid=jnp.zeros_like(state.prices.paid))
     return dataclasses.replace(state, held=tuple(held), prices=prices)
 
@@ -131,7 +132,7 @@ def move_factors(setting: Setting, now: Now, state: State) -> State:
     prices = prices_at(setting, now, transient, state.permanent, state.prices)
     level = now.log + prices.x
     deviation = level - state.average
-    rows = [now.depth[a] * depth_multiplier(impact, a, deviation[a]) for a in range(level.shape[0])]
+    left = of_assets(depth_multiplier, impact, deviation)
     fade = decay(now.hours, impact.depth_half_life)
     return dataclasses.replace(
         state,
@@ -139,7 +140,7 @@ def move_factors(setting: Setting, now: Now, state: State) -> State:
         prices=prices,
         level=level,
         average=level - deviation * fade,
-        depth=jnp.stack(rows) if rows else level,
+        depth=now.depth * left,
     )
 
 
@@ -194,8 +195,10 @@ def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
 def _contracts(groups: Sequence[Group], like: Float[Array, "M p"]) -> Float[Array, "M p"]:
     """Contracts of all accounts now."""
     for group in groups:
-        for i, m in enumerate(group.account.markets):
-            like = like.at[m].add(total(group.account.size[i]))
+        summed = jnp.broadcast_to(
+            total(group.account.size)[:, None], (group.account.size.shape[0], like.shape[1])
+        )
+        like = like + sums_at(summed, group.account.markets, like.shape[0])
     return like
 
 
@@ -211,14 +214,14 @@ def _holding(group: Group, paths: int) -> Holding:
     """Today's balances on every path."""
 
     def wide(x):
-        return jnp.broadcast_to(x[None, :], (paths, x.shape[0]))
+        return jnp.broadcast_to(x[..., None, :], (*x.shape[:-1], paths, x.shape[-1]))
 
     account = group.account
     cash = wide(account.net_cash[0])
     return Holding(
         cash=cash,
-        size=tuple(wide(account.size[i]) for i in range(len(account.markets))),
-        supplied=tuple(wide(account.supplied[i]) for i in range(len(account.tokens))),
+        size=wide(account.size),
+        supplied=wide(account.supplied),
         pool=jnp.zeros_like(cash),
         rationed=jnp.zeros(cash.shape, bool),
         cooldown=jnp.full_like(cash, -jnp.inf),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from models.adl import close_by_rank, eligible, rank
 from models.liquidation import Figures
@@ -17,7 +18,7 @@ SIDES = (True, False)  # the bankrupt are long; they are short
 
 def close_winners(
     setting: Setting, groups: Sequence[Group], state: State, previous_mark, offered
-) -> tuple[tuple[tuple[jax.Array, ...], ...], jax.Array]:
+) -> tuple[tuple[jax.Array, ...], jax.Array]:
     """Closes winners of every market and side until the offer or the winners are used up.
 
     Args:
@@ -28,8 +29,7 @@ def close_winners(
       offered: contracts without sign, `[M, 2, p]`, second axis as SIDES.
 
     Returns:
-      (change of each position, signed, per group and market `[p, n]`; contracts filled
-      `[M, 2, p]`).
+      (change of each position, signed, per group `[m, p, n]`; contracts filled `[M, 2, p]`).
     """
     markets = previous_mark.shape[0]
     figures = see(setting, groups, state.held, state.prices)
@@ -58,7 +58,7 @@ def close_winners(
         start += width
         changes.append(part)
     return tuple(
-        tuple(part[m] for m in group.account.markets)
+        part[np.asarray(group.account.markets, int)]
         for group, part in zip(groups, changes, strict=True)
     ), jnp.sum(closed, axis=3)
 

@@ -11,7 +11,7 @@ from models.ledger import booked
 from models.liquidation import Action, Figures
 from stress.cascade_adl import close_winners
 from stress.cascade_seats import Seats
-from stress.cascade_state import Group, Setting, State, once, total
+from stress.cascade_state import Group, Setting, State, once, rows_at, sums_at, total
 
 
 def hand_over(
@@ -70,28 +70,22 @@ def _hand_over(setting, groups, seats, figures, previous_mark, actions, state: S
 
 
 def _offers(seat: Seats, value, failed, previous_mark, state: State):
-    """Contracts each bankrupt account offers at the previous mark, signed, per market `[p, k]`."""
+    """Contracts each bankrupt account offers at the previous mark, signed `[m, p, k]`."""
+    sizes = seat.held.size.astype(jnp.float64)
     if not seat.account.markets:
-        return ()
-    sizes = tuple(size.astype(jnp.float64) for size in seat.held.size)
-    gains = tuple(
-        jnp.broadcast_to((previous_mark[m] - state.prices.mark[m])[:, None], value.shape)
-        for m in seat.account.markets
-    )
-    _, offered = share_to_cover(jnp.where(failed, value, 0.0), sizes, gains)
-    return offered
+        return sizes
+    gains = rows_at(previous_mark - state.prices.mark, seat.account.markets)[:, :, None]
+    _, offered = share_to_cover(jnp.where(failed, value, 0.0), tuple(sizes), tuple(gains))
+    return jnp.stack(offered)
 
 
 def summed_offers(seats, offers, markets: int, like) -> jax.Array:
     """Contracts offered per market and side, without sign `[M, 2, p]`."""
-    result = [[jnp.zeros_like(like), jnp.zeros_like(like)] for _ in range(markets)]
-    for seat, offered in zip(seats, offers, strict=True):
-        for m, units in zip(seat.account.markets, offered, strict=True):
-            result[m][0] = result[m][0] + jnp.sum(jnp.maximum(units, 0), axis=1)
-            result[m][1] = result[m][1] + jnp.sum(jnp.maximum(-units, 0), axis=1)
-    if not result:
-        return jnp.zeros((0, 2, like.shape[0]))
-    return jnp.stack([jnp.stack(sides) for sides in result])
+    long, short = (jnp.zeros((markets, *like.shape)) for _ in range(2))
+    for seat, units in zip(seats, offers, strict=True):
+        long = long + sums_at(total(jnp.maximum(units, 0)), seat.account.markets, markets)
+        short = short + sums_at(total(jnp.maximum(-units, 0)), seat.account.markets, markets)
+    return jnp.stack([long, short], axis=1)
 
 
 def deleverage(setting: Setting, groups, state: State, previous_mark, offered):
@@ -118,14 +112,14 @@ def deleverage(setting: Setting, groups, state: State, previous_mark, offered):
         result, paid = [], jnp.zeros_like(state.vault_cash)
         owed = previous_mark - state.prices.paid
         for group, own, change in zip(groups, held, changes, strict=True):
-            cash, sizes = own.cash, []
-            for i, m in enumerate(group.account.markets):
-                cash = cash - change[i] * owed[m][:, None].astype(own.cash.dtype)
-                contracts = contracts.at[m].add(total(change[i]))
-                emptied = change[i] == -own.size[i]
-                sizes.append(jnp.where(emptied, 0, own.size[i] + change[i]))
-                paid = paid - total(change[i]) * (state.prices.mark[m] - previous_mark[m])
-            result.append(dataclasses.replace(own, cash=cash, size=tuple(sizes)))
+            markets, units = group.account.markets, total(change)
+            price = rows_at(owed, markets)[:, :, None].astype(own.cash.dtype)
+            moved = rows_at(state.prices.mark - previous_mark, markets)
+            contracts = contracts + sums_at(units, markets, contracts.shape[0])
+            paid = paid - jnp.sum(units * moved, axis=0)
+            size = jnp.where(change == -own.size, 0, own.size + change)
+            cash = own.cash - jnp.sum(change * price, axis=0)
+            result.append(dataclasses.replace(own, cash=cash, size=size))
         return tuple(result), contracts, filled, paid
 
     none = (jnp.zeros_like(offered), jnp.zeros_like(state.vault_cash))
@@ -143,34 +137,29 @@ def deleverage(setting: Setting, groups, state: State, previous_mark, offered):
 def _to_vault(seats, figures, actions, state: State, previous_mark, offers, filled, values):
     """Closes the offering side at the previous mark, the vault takes the rest; (seats, state)."""
     result = []
-    vault_size, contracts = list(state.vault_size), list(state.contracts)
+    vault_size, contracts = state.vault_size, state.contracts
     cash_in, notional, kept, short, charged = (jnp.zeros_like(state.vault_cash) for _ in range(5))
     for seat, seen, action, offered, value in zip(
         seats, figures, actions, offers, values, strict=True
     ):
         own = seat.held
         markets, dtype = seat.account.markets, own.cash.dtype
-        takes, cash, gained = action.handover, own.cash, jnp.zeros_like(value)
-        left = []
-        for i, m in enumerate(markets):
-            share = jnp.where(offered[i] > 0, filled[m, 0][:, None], filled[m, 1][:, None])
-            closed = (offered[i] * share).astype(dtype)
-            cash = cash + closed * previous_mark[m][:, None].astype(dtype)
-            gained = gained + closed * (previous_mark[m] - state.prices.mark[m])[:, None]
-            left.append(own.size[i] - closed)
+        takes, mark = action.handover, rows_at(state.prices.mark, markets)[:, :, None]
+        before = rows_at(previous_mark, markets)[:, :, None]
+        sides = [rows_at(filled[:, side], markets)[:, :, None] for side in (0, 1)]
+        closed = (offered * jnp.where(offered > 0, *sides)).astype(dtype)
+        cash = own.cash + jnp.sum(closed * before.astype(dtype), axis=0)
+        gained = jnp.sum(closed * (before - mark), axis=0)
         equity = seen.equity + gained.astype(dtype)
         margin = equity if not seat.account.portfolio else jnp.maximum(equity + seen.credit, 0)
-        moved, sizes = margin, []
-        for i, m in enumerate(markets):
-            mark = state.prices.mark[m]
-            taken = jnp.where(takes, left[i], 0)
-            moved = moved - taken * mark[:, None].astype(dtype)
-            vault_size[m] = vault_size[m] + total(taken)
-            notional = notional + total(jnp.abs(taken)) * mark
-            gone = jnp.where(takes, own.size[i], 0)
-            contracts[m] = contracts[m] - total(gone)
-            cash = cash - gone * state.prices.paid[m][:, None].astype(dtype)
-            sizes.append(own.size[i] - gone)
+        taken = jnp.where(takes[None], own.size - closed, 0)
+        gone = jnp.where(takes[None], own.size, 0)
+        paid = rows_at(state.prices.paid, markets)[:, :, None].astype(dtype)
+        moved = margin - jnp.sum(taken * mark.astype(dtype), axis=0)
+        cash = cash - jnp.sum(gone * paid, axis=0)
+        vault_size = vault_size + sums_at(total(taken), markets, vault_size.shape[0])
+        contracts = contracts - sums_at(total(gone), markets, contracts.shape[0])
+        notional = notional + jnp.sum(total(jnp.abs(taken)) * mark[:, :, 0], axis=0)
         moved = jnp.where(takes, moved, 0)
         cash = jnp.where(takes, cash - moved, own.cash)
         if not seat.account.portfolio:
@@ -183,7 +172,7 @@ def _to_vault(seats, figures, actions, state: State, previous_mark, offers, fill
             short = short + total(jnp.where(takes, gained, 0))
         cash_in = cash_in + total(moved)
         kept = kept + total(jnp.where(takes, jnp.maximum(margin, 0), 0))
-        own = dataclasses.replace(own, cash=cash, size=tuple(sizes))
+        own = dataclasses.replace(own, cash=cash, size=own.size - gone)
         result.append(dataclasses.replace(seat, held=own))
     measures = dataclasses.replace(
         state.measures,
@@ -196,8 +185,8 @@ def _to_vault(seats, figures, actions, state: State, previous_mark, offers, fill
         state,
         measures=measures,
         vault_cash=state.vault_cash + cash_in,
-        vault_size=jnp.stack(vault_size) if vault_size else state.vault_size,
-        contracts=jnp.stack(contracts) if contracts else state.contracts,
+        vault_size=vault_size,
+        contracts=contracts,
         parties=booked(state.parties, vault=cash_in),
     )
     return tuple(result), state

@@ -96,26 +96,16 @@ def _attributed(
     begin = dataclasses.replace(state.prices, passed=still)
     calm = prices_at(setting, now, still, still, begin)
     unmoved = see(setting, seats, [seat.held for seat in seats], calm)
-    none = jnp.zeros_like(state.vault_cash)
-    value = [none for _ in range(assets)]
-    caused = [[none for _ in range(assets)] for _ in range(assets)]
-    caused_value = none
+    first, caused, pushed_value = old.first_value, old.caused, old.caused_value
     for seat, seen, without, new in zip(seats, figures, unmoved, new_ones, strict=True):
         pushed = new & ~(without.beyond | without.unfunded)
-        exposed = exposures(setting, seat, seat.held, seen, state.prices, assets)
+        exposed = jnp.stack(exposures(setting, seat, seat.held, seen, state.prices, assets))
         shares = _shares(setting, seat, seat.held, state.prices, calm, assets)
-        for j in range(assets):
-            value[j] = value[j] + total(jnp.where(new, exposed[j], 0))
-            caused_value = caused_value + total(jnp.where(pushed, exposed[j], 0))
-            for i in range(assets):
-                part = jnp.where(pushed, shares[i] * exposed[j], 0)
-                caused[i][j] = caused[i][j] + total(part)
-    return dataclasses.replace(
-        old,
-        first_value=old.first_value + jnp.stack(value),
-        caused=old.caused + jnp.stack([jnp.stack(row) for row in caused]),
-        caused_value=old.caused_value + caused_value,
-    )
+        own, other = (jnp.where(pushed[None], x, 0).astype(jnp.float64) for x in (exposed, shares))
+        first = first + total(jnp.where(new[None], exposed, 0))
+        pushed_value = pushed_value + jnp.sum(own, axis=(0, 2))
+        caused = caused + jnp.einsum("ipk,jpk->ijp", other, own)
+    return dataclasses.replace(old, first_value=first, caused=caused, caused_value=pushed_value)
 
 
 def exposures(
@@ -147,6 +137,6 @@ def _shares(setting: Setting, group: Seats, held, prices: Prices, calm: Prices, 
             fall = (calm.token[c] - prices.token[c])[:, None].astype(dtype)
             counted = jnp.minimum(held.supplied[i], setting.rules.user_supply_cap[c])
             lost[a] = lost[a] + counted * fall * ((1 + setting.rules.ltv[c]) / 2)
-    lost = [jnp.maximum(x, 0) for x in lost]
-    whole = sum(lost[1:], lost[0]) if lost else jnp.ones_like(held.cash)
-    return [jnp.where(whole > 0, x / jnp.where(whole > 0, whole, 1), 0) for x in lost]
+    rows = jnp.maximum(jnp.stack(lost), 0)
+    whole = jnp.sum(rows, axis=0, keepdims=True)
+    return jnp.where(whole > 0, rows / jnp.where(whole > 0, whole, 1), 0)

@@ -115,7 +115,8 @@ def take_seats(
         taken = who < count
 
         def of_path(x, who=who):
-            return jnp.take_along_axis(x, who, axis=1, mode="clip")
+            at = who.reshape(*(1 for _ in x.shape[2:]), *who.shape)
+            return jnp.take_along_axis(x, at, axis=-1, mode="clip")
 
         def of_book(x, who=who):
             return jnp.take(x, who, axis=-1, mode="clip")
@@ -134,9 +135,9 @@ def take_seats(
 
 
 def put(into: Array, who: Int[Array, "p k"], values: Array) -> Array:
-    """`into` `[p, n]` with the values `[p, k]` at their places; a place of `n` is nobody's."""
+    """`into` `[..., p, n]` with values `[..., p, k]` at their places; a place of `n`: nobody's."""
     rows = jnp.arange(who.shape[0], dtype=who.dtype)[:, None]
-    return into.at[rows, who].set(values, mode="drop")
+    return into.at[..., rows, who].set(values, mode="drop")
 
 
 def leave_seats(seats: Sequence[Seats], held: Sequence[Holding]) -> tuple[Holding, ...]:
@@ -144,11 +145,7 @@ def leave_seats(seats: Sequence[Seats], held: Sequence[Holding]) -> tuple[Holdin
     result = []
     for seat, old in zip(seats, held, strict=True):
         back = {
-            name: jax.tree.map(
-                lambda into, own, who=seat.who: put(into, who, own),
-                getattr(old, name),
-                getattr(seat.held, name),
-            )
+            name: put(getattr(old, name), seat.who, getattr(seat.held, name))
             for name in ("cash", "size", "supplied", "cooldown")
         }
         result.append(dataclasses.replace(old, **back))

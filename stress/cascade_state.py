@@ -10,12 +10,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from models.account import Account, Market
-from models.impact import Impact, total_displacement
+from models.impact import Impact, of_assets, total_displacement
 from models.ledger import Parties
-from models.liquidation import Figures, Holding, decide, figures, orders, wanted_pool
+from models.liquidation import Figures, Holding, decide, figures, judge, orders, wanted_pool
 from models.reserve import Reserve
 from models.venue import Venue
 from stress.utilization import PoolState
@@ -184,19 +185,12 @@ def prices_at(setting: Setting, now: Now, transient, permanent, before: Prices) 
     does the funding paid.
     """
     impact = setting.impact
-    rows = [
-        total_displacement(impact, a, transient[a], permanent[a]) for a in range(transient.shape[0])
-    ]
-    x = jnp.stack(rows) if rows else transient
+    x = of_assets(total_displacement, impact, transient, permanent)
     through = impact.pass_through[:, None] * x
     passed = jnp.where(now.live, through, before.passed)
 
     def moved(prices, assets, by):
-        rows = [
-            price * (jnp.exp(by[a]) if a >= 0 else 1.0)
-            for price, a in zip(prices, assets, strict=True)
-        ]
-        return jnp.stack(rows) if rows else prices
+        return prices * jnp.exp(rows_at(by, assets))
 
     return Prices(
         mark=moved(now.mark, setting.market_asset, x),
@@ -207,6 +201,25 @@ def prices_at(setting: Setting, now: Now, transient, permanent, before: Prices) 
         passed=passed,
         paid=before.paid,
     )
+
+
+def rows_at(rows: Float[Array, "R p"], places: Sequence[int]) -> Float[Array, "m p"]:
+    """The rows at given places; 0 for a place of -1."""
+    if tuple(places) == tuple(range(rows.shape[0])):
+        return rows
+    known = np.asarray(places, int)
+    if (known >= 0).all():
+        return rows[known]
+    return jnp.concatenate([rows, jnp.zeros_like(rows[:1])])[known]
+
+
+def sums_at(rows: Float[Array, "m p"], places: Sequence[int], count: int) -> Float[Array, "R p"]:
+    """Sums of the rows of each place; a row of place -1 is left out."""
+    if tuple(places) == tuple(range(count)):
+        return rows
+    known = np.asarray(places, int)
+    result = jnp.zeros((count, rows.shape[1]), rows.dtype)
+    return result.at[known[known >= 0]].add(rows[known >= 0])
 
 
 def shown(setting: Setting, prices: Prices) -> Market:
@@ -249,18 +262,20 @@ def over_accounts(kernel, shared: int):
 
 
 figures_of = over_accounts(figures, 1)
+judged = over_accounts(judge, 1)
 wanted_of = over_accounts(wanted_pool, 0)
 decisions = over_accounts(decide, 1)  # may_take is one per path
 
 
 def orders_of(venue, account: Account, held: Holding, market: Market, book, now):
-    """Market orders `[p, n]` per market of the account, and cooldowns."""
-    marks = tuple(jnp.broadcast_to(market.mark[m][:, None], book.shape) for m in account.markets)
-    return orders(venue, held, marks, book, now.astype(held.cooldown.dtype))
+    """Market orders `[m, p, n]` per market of the account, and cooldowns `[p, n]`."""
+    marks = tuple(market.mark[m][:, None] for m in account.markets)
+    units, cooldown = orders(venue, held, marks, book, now.astype(held.cooldown.dtype))
+    return jnp.stack(units) if units else held.size, cooldown
 
 
-def total(values) -> Paths:
-    """Sum over accounts, float64 `[p]`."""
+def total(values) -> Array:
+    """Sum over accounts, the last axis, float64."""
     return jnp.sum(values.astype(jnp.float64), axis=-1)
 
 
@@ -271,6 +286,16 @@ def see(setting: Setting, groups: Sequence[Any], held, prices: Prices) -> tuple[
         figures_of(setting.rules, group.account, own, market)
         for group, own in zip(groups, held, strict=True)
     )
+
+
+def see_closely(setting: Setting, seats: Sequence[Any], prices: Prices) -> tuple[Figures, ...]:
+    """Figures of those in the seats, all of which are used, so that each is computed once."""
+    market = shown(setting, prices)
+    result = []
+    for seat, seen in zip(seats, see(setting, seats, [s.held for s in seats], prices), strict=True):
+        kept = jax.lax.optimization_barrier(seen)
+        result.append(judged(setting.rules, seat.account, seat.held, kept, market))
+    return tuple(result)
 
 
 def triggered(setting: Setting, groups: Sequence[Group], state: State) -> tuple[Array, ...]:
@@ -304,8 +329,11 @@ __all__ = [
     "orders_of",
     "over_accounts",
     "prices_at",
+    "rows_at",
     "see",
+    "see_closely",
     "shown",
+    "sums_at",
     "total",
     "triggered",
     "wanted_of",
