@@ -188,7 +188,6 @@ def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
         measures=Measures(**sums),
         round_limit=no,
         empty_depth=no,
-        crowded=no,
     )
 
 

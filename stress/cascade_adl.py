@@ -4,6 +4,7 @@ It runs only where somebody is bankrupt: a sort of all accounts is what it costs
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import numpy as np
 
 from models.adl import close_by_rank, eligible, rank
 from models.liquidation import Figures
-from stress.cascade_state import Group, Setting, State, see
+from stress.cascade_state import Group, Setting, State, once, see
 
 SIDES = (True, False)  # the bankrupt are long; they are short
 
@@ -43,13 +44,21 @@ def close_winners(
         for k in range(5)
     )
     price = jnp.broadcast_to(previous_mark[:, :, None], size.shape)
-    sides = []
-    for long in SIDES:
-        callable_ = open_ & eligible(price, entry, size, value, jnp.asarray(long))
-        sides.append((ranks, jnp.abs(size), callable_))
-    ranks2, sizes2, open2 = (jnp.stack(part, axis=1) for part in zip(*sides, strict=True))
-    close = jax.vmap(jax.vmap(jax.vmap(close_by_rank)))
-    closed = close(ranks2, sizes2, open2, offered)  # [M, 2, p, N]
+    callable_ = jnp.stack(
+        [open_ & eligible(price, entry, size, value, jnp.asarray(long)) for long in SIDES], axis=1
+    )
+
+    def of_market(_, inputs):
+        """One market: a side that nobody is bankrupt on costs nothing."""
+        ranks, contracts, called, wanted = inputs
+        sides = []
+        for side in range(len(SIDES)):
+            close = partial(jax.vmap(close_by_rank), ranks, contracts, called[side], wanted[side])
+            begin = jnp.zeros_like(contracts)
+            sides.append(once(jnp.any(wanted[side] > 0), lambda _, f=close: f(), begin))
+        return None, jnp.stack(sides)
+
+    _, closed = jax.lax.scan(of_market, None, (ranks, jnp.abs(size), callable_, offered))
     toward = -jnp.sign(size) * jnp.sum(closed, axis=1)
     changes, start = [], 0
     for held in state.held:

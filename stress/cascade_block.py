@@ -33,7 +33,6 @@ from stress.sampling.keys import path_key
 from stress.utilization import NORMALS_PER_STEP
 
 PATH_TILE = 16  # paths of a tile at most: what they hold fits a cache (measured fastest)
-MORE_SEATS = 8  # times as many where they do not suffice
 SHARED = ("index", "time", "hours", "next_hours")  # leaves of the world that all paths share
 ORDER = 0x0C0DE  # folded into a path's key for the order of its liquidations
 
@@ -173,10 +172,9 @@ def _quotes(venue: Venue, today: Today, factors: Factors, sample: Sample):
     return found, funding_rate(venue.funding, found.premium)
 
 
+@partial(jax.jit, static_argnames=("tile",))
 def run_cascade(setting, book, groups, series, keys, valid, tile):
     """Runs a block of paths tile by tile and reduces each tile as it finishes.
-
-    Paths on which more accounts act at once than there are seats are played again with more.
 
     Args:
       setting: of the scenario.
@@ -190,29 +188,6 @@ def run_cascade(setting, book, groups, series, keys, valid, tile):
     Returns:
       (sums over tiles, rows of paths, leaves `[P, ...]`).
     """
-    sums, rows = play_block(setting, book, groups, series, keys, valid, tile)
-    left, width = np.flatnonzero(np.asarray(rows[1].crowded & valid)), len(keys)
-    while len(left):
-        setting = dataclasses.replace(setting, seats=setting.seats * MORE_SEATS)
-        chosen = np.resize(left, width)
-        again = _of_paths(series, chosen)
-        counted = jnp.arange(width) < len(left)
-        more, played = play_block(setting, book, groups, again, keys[chosen], counted, tile)
-        sums = jax.tree.map(jnp.add, sums, more)
-        rows = jax.tree.map(lambda x, y, at=left: x.at[at].set(y[: len(at)]), rows, played)
-        left = left[np.asarray(played[1].crowded)[: len(left)]]
-    return sums, rows
-
-
-def _of_paths(series: Now, chosen: np.ndarray) -> Now:
-    """The world outside of the chosen paths."""
-    own = {f.name: getattr(series, f.name) for f in dataclasses.fields(series)}
-    return Now(**{k: x if k in SHARED else x[..., chosen] for k, x in own.items()})
-
-
-@partial(jax.jit, static_argnames=("tile",))
-def play_block(setting, book, groups, series, keys, valid, tile):
-    """As `run_cascade`, but paths that are crowded are left out of the sums and said so in rows."""
 
     def split(x):
         parts = x.reshape(*x.shape[:-1], x.shape[-1] // tile, tile)  # a book may have no tokens

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from models.status import EMPTY_DEPTH, NON_FINITE, OK, RESIDUAL, ROUND_LIMIT
 from models.step import Settlement
@@ -48,7 +48,6 @@ class CascadePaths:
     party: Float[Array, "p 7"]  # change of wealth against holding still, as PARTIES
     residual: Float[Array, "p"]  # 1, of the zero-sum identity
     status: Int[Array, "p"]
-    crowded: Bool[Array, "p"]  # not to be used: more accounts acted at once than there were seats
     log_return: Float[Array, "p A"]  # of displaced prices at the horizon
     worst_log_return: Float[Array, "p A"]
     utilization: Float[Array, "p T 1"]
@@ -102,7 +101,7 @@ def reduce_cascade(
     """
     times = series.supply.shape[0]
     status = path_status(groups, state)
-    known = valid & (status != NON_FINITE) & ~state.crowded
+    known = valid & (status != NON_FINITE)
     (counts, accounts), money = reduce_tile(times, book, rows_of(setting, groups, state), known)
     value = jnp.sum(seen.channel, axis=1)
     whole = jnp.where(known[None, None], jnp.nan_to_num(seen.channel), 0)
@@ -123,7 +122,6 @@ def reduce_cascade(
         party=party_changes(groups, state),
         residual=path_residual(groups, state),
         status=status,
-        crowded=state.crowded,
         log_return=logs[-1].T,
         worst_log_return=jnp.min(logs, axis=0).T,
         utilization=seen.utilization.T[:, :, None],

@@ -8,6 +8,7 @@ seats that those accounts take (`stress.cascade_seats`).
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -59,9 +60,8 @@ def play_rounds(
     interval = setting.venue.liquidation.takeover_interval
     due = jnp.maximum(1, jnp.floor(now.hours / interval + SLACK))
 
-    def look(round_, flags, state):
-        """Those liquidatable take seats; their figures, and what is decided about them."""
-        seats, crowded = take_seats(groups, state, order, flags, setting.seats)
+    def look(seats, round_, state):
+        """Figures of those in the seats, and what is decided about them."""
         seen = see_closely(setting, seats, state.prices)
         may_take = jnp.broadcast_to(jnp.asarray(round_, due.dtype) < due, state.vault_cash.shape)
         odd = jnp.asarray(round_ % 2 == 1)
@@ -74,36 +74,49 @@ def play_rounds(
             )
             for seat, own in zip(seats, seen, strict=True)
         )
-        return seats, seen, actions, dataclasses.replace(state, crowded=state.crowded | crowded)
+        return seen, actions
 
     def going(carry):
-        round_, on, flags, _, _ = carry
-        some = jnp.stack([jnp.any(flag & on[:, None]) for flag in flags]).any()
+        round_, flags, _, _ = carry
+        some = jnp.stack([jnp.any(flag) for flag in flags]).any()
         return some & (round_ <= setting.round_limit)
 
-    def body(carry):
-        round_, on, flags, state, moved = carry
-        seats, seen, actions, state = look(round_, flags, state)
-        acting = on & _anybody(actions)
+    def turn(width, round_, carry):
+        """One round with so many seats; flags of paths that are done are taken back."""
+        flags, state, moved = carry
+        seats = take_seats(groups, state, order, flags, width)
+        seen, actions = look(seats, round_, state)
+        acting = _anybody(actions)
         late = jnp.asarray(round_ >= setting.round_limit)  # one more look: who would still act
         state = dataclasses.replace(state, round_limit=state.round_limit | (acting & late))
 
         def play(carry):
-            _, _, state, moved = carry
+            _, state, moved = carry
             state = record_first(setting, seats, seen, now, state)
-            # A path that is done stays as it is while others of its tile go on.
-            done = jax.tree.map(lambda flag: flag & acting[:, None], actions)
             state, effective = play_round(
-                setting, groups, seats, seen, now, previous_mark, done, state
+                setting, groups, seats, seen, now, previous_mark, actions, state
             )
             some = acting & effective
             state = dataclasses.replace(state, measures=_counted(state.measures, some, round_))
-            return some, triggered(setting, groups, state), state, moved | some
+            flags = (flag & some[:, None] for flag in triggered(setting, groups, state))
+            return tuple(flags), state, moved | some
 
-        return round_ + 1, *once(~late, play, (on, flags, state, moved))
+        return once(~late, play, (flags, state, moved))
 
+    def body(carry):
+        round_, *rest = carry
+        counts = jnp.stack([jnp.max(jnp.sum(f, axis=1, dtype=jnp.int32)) for f in rest[0]])
+        most, less, left = jnp.max(counts), 0, tuple(rest)
+        for width in widths:
+            fits = (most > less) & (most <= width)
+            left = once(fits, partial(turn, width, round_), left)
+            less = width
+        return round_ + 1, *left
+
+    largest = max(group.equity.shape[0] for group in groups)
+    widths = (*(width for width in setting.seats if width < largest), largest)
     no = jnp.zeros_like(state.round_limit)
-    start = (jnp.zeros((), jnp.int32), ~no, triggered(setting, groups, state), state, no)
+    start = (jnp.zeros((), jnp.int32), triggered(setting, groups, state), state, no)
     *_, state, moved = jax.lax.while_loop(going, body, start)
     return state, moved
 

@@ -90,7 +90,7 @@ def _bit(word, rank) -> Array:
 
 def take_seats(
     groups: Sequence[Group], state: State, order: Sequence[Array], flags, seats: int
-) -> tuple[tuple[Seats, ...], Bool[Array, "p"]]:
+) -> tuple[Seats, ...]:
     """Gathers the flagged accounts.
 
     Args:
@@ -98,20 +98,18 @@ def take_seats(
       state: what they hold.
       order: per group bool `[p, n]`, whether perpetuals go first.
       flags: per group bool `[p, n]`.
-      seats: of a group at most.
+      seats: of a group at most; no path flags more.
 
     Returns:
-      (seats per group, bool `[p]`: some account found none).
+      Seats per group.
     """
-    result, crowded = [], jnp.zeros_like(state.crowded)
+    result = []
     for group, held, record, first, flag in zip(
         groups, state.held, state.record, order, flags, strict=True
     ):
         count = flag.shape[1]
         width = min(seats, count)
         who = places(flag, width)
-        if width < count:
-            crowded = crowded | (jnp.sum(flag, axis=1, dtype=jnp.int32) > width)
         taken = who < count
 
         def of_path(x, who=who):
@@ -131,7 +129,7 @@ def take_seats(
                 perps_first=of_path(first),
             )
         )
-    return tuple(result), crowded
+    return tuple(result)
 
 
 def put(into: Array, who: Int[Array, "p k"], values: Array) -> Array:

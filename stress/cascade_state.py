@@ -23,7 +23,7 @@ from stress.utilization import PoolState
 from stress.utilization_model import Spike, UtilizationModel
 
 Paths = Float[Array, "p"]
-SEATS = 64  # accounts of a group that one round of a path can act on, to begin with
+SEATS = (16, 96)  # of a group, as few as suffice for every path of a tile; else all its accounts
 
 
 @jax.tree_util.register_dataclass
@@ -45,7 +45,7 @@ class Setting:
     token_asset: tuple[int, ...] = field(metadata={"static": True})  # -1: none
     lending: str = field(metadata={"static": True})  # react, book or process
     round_limit: int = field(metadata={"static": True})
-    seats: int = field(default=SEATS, metadata={"static": True})  # see cascade_seats
+    seats: tuple[int, ...] = field(default=SEATS, metadata={"static": True})  # ascending
     driver: int = field(metadata={"static": True})  # asset whose return moves lenders; -1: none
     rules: Venue  # in the precision of the run
     venue: Venue  # float64, for path-level arithmetic
@@ -150,7 +150,6 @@ class State:
     measures: Measures
     round_limit: Bool[Array, "p"]
     empty_depth: Bool[Array, "p"]
-    crowded: Bool[Array, "p"]  # a round found more to act on than there are seats: not to be used
 
 
 @jax.tree_util.register_dataclass
