@@ -23,23 +23,12 @@ from models.ledger import nothing, residual
 from models.liquidation import Holding
 from models.reserve import Reserve, used_share
 from stress.cascade_inventory import pay_takeover_loss, rescue_vault, sell_inventory
+from stress.cascade_marking import once, prices_at, rows_at, sums_at, total
 from stress.cascade_outside import outside_flows, start_outside
 from stress.cascade_record import start_record
 from stress.cascade_reserve import accrue, coming_rates, follow, start_of_book
 from stress.cascade_rounds import play_rounds
-from stress.cascade_state import (
-    Group,
-    Measures,
-    Now,
-    Prices,
-    Setting,
-    State,
-    once,
-    prices_at,
-    rows_at,
-    sums_at,
-    total,
-)
+from stress.cascade_state import Group, Measures, Now, Prices, Setting, State
 
 CHANNELS = ("book", "backstop", "takeover", "adl")
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from models.adl import close_by_rank, eligible, rank
 from models.liquidation import Figures
-from stress.cascade_state import Group, Setting, State, once, see
+from stress.cascade_marking import once, see
+from stress.cascade_state import Group, Setting, State
 
 SIDES = (True, False)  # the bankrupt are long; they are short
 

@@ -10,8 +10,9 @@ from models.adl import share_to_cover
 from models.ledger import booked
 from models.liquidation import Action, Figures
 from stress.cascade_adl import close_winners
+from stress.cascade_marking import once, rows_at, sums_at, total
 from stress.cascade_seats import Seats
-from stress.cascade_state import Group, Setting, State, once, rows_at, sums_at, total
+from stress.cascade_state import Group, Setting, State
 
 
 def hand_over(

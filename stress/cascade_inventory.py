@@ -11,7 +11,8 @@ from models.impact import decay
 from models.ledger import booked
 from models.lending import absorb_loss
 from stress.cascade_handover import deleverage
-from stress.cascade_state import Group, Now, Setting, State, once, rows_at, sums_at, total
+from stress.cascade_marking import once, rows_at, sums_at, total
+from stress.cascade_state import Group, Now, Setting, State
 from stress.cascade_trades import execute_orders, moved_prices
 
 

@@ -12,19 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from models.liquidation import Action, Figures
+from stress.cascade_marking import prices_at, see, total
 from stress.cascade_seats import Seats, note
-from stress.cascade_state import (
-    Group,
-    Measures,
-    Now,
-    Prices,
-    Record,
-    Setting,
-    State,
-    prices_at,
-    see,
-    total,
-)
+from stress.cascade_state import Group, Measures, Now, Prices, Record, Setting, State
 
 
 def start_record(paths: int, group: Group) -> Record:

@@ -16,7 +16,8 @@ from models.step import Settlement
 from stress.aggregate import reduce_tile
 from stress.cascade import CHANNELS, Seen, path_residual
 from stress.cascade_inventory import vault_equity
-from stress.cascade_state import Group, Now, Setting, State, see, total
+from stress.cascade_marking import see, total
+from stress.cascade_state import Group, Now, Setting, State
 from stress.engine import FrozenBook, Rows
 
 DECADES, PER_DECADE = 12, 20  # of the histogram of cumulative value, from 1 USDC

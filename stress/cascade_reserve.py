@@ -20,8 +20,9 @@ from models.reserve import (
     settled,
     used_share,
 )
+from stress.cascade_marking import see, total, wanted_of
 from stress.cascade_outside import outside_levels, reached
-from stress.cascade_state import Group, Now, Setting, State, see, total, wanted_of
+from stress.cascade_state import Group, Now, Setting, State
 
 
 def accrue(setting: Setting, groups: Sequence[Group], now: Now, oracle, state: State) -> State:

@@ -15,20 +15,10 @@ import jax.numpy as jnp
 
 from models.liquidation import Action, Figures
 from stress.cascade_handover import hand_over
+from stress.cascade_marking import decisions, once, orders_of, see_closely, shown, triggered
 from stress.cascade_record import note_actions, record_first
 from stress.cascade_seats import Seats, leave_seats, take_seats
-from stress.cascade_state import (
-    Group,
-    Now,
-    Setting,
-    State,
-    decisions,
-    once,
-    orders_of,
-    see_closely,
-    shown,
-    triggered,
-)
+from stress.cascade_state import Group, Now, Setting, State
 from stress.cascade_trades import (
     book_orders,
     execute_orders,

@@ -13,8 +13,9 @@ from jaxtyping import Array, Bool, Float
 from models.impact import Fill, execute, of_assets
 from models.ledger import booked
 from models.liquidation import Action, Figures
+from stress.cascade_marking import prices_at, rows_at, sums_at, total
 from stress.cascade_seats import Seats
-from stress.cascade_state import Now, Setting, State, prices_at, rows_at, sums_at, total
+from stress.cascade_state import Now, Setting, State
 
 
 def market_flow(

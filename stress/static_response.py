@@ -22,8 +22,9 @@ from jaxtyping import Array, Float
 from models.impact import displacement
 from models.liquidation import Figures, Holding
 from stress.cascade import start
+from stress.cascade_marking import figures_of, shown, total
 from stress.cascade_record import exposures
-from stress.cascade_state import Group, Now, Prices, Setting, figures_of, shown, total
+from stress.cascade_state import Group, Now, Prices, Setting
 
 BOUNDS = ("shock", "least", "greatest")
 SHOCKS = np.linspace(0.02, 0.6, 30)  # simple falls
