@@ -4,9 +4,7 @@ Imports nothing heavy: the command line calls `prepare_environment` before anyth
 """
 
 import ctypes
-import hashlib
 import os
-import platform
 import re
 import sys
 from importlib import metadata
@@ -19,8 +17,6 @@ MISCOMPILES = (0, 10, 2)
 
 VECTOR_WIDTH = "--xla_cpu_prefer_vector_width=512"
 NO_LIBRARY_FUSION = "--xla_cpu_experimental_ynn_fusion_type="
-CACHE = "HYPERSTRESS_CACHE"  # folder of compiled programs, or off
-LEAST_SECONDS = "0.2"  # of compilation, for a program to be kept
 
 
 def prepare_environment(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
@@ -39,8 +35,6 @@ def prepare_environment(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
     they were tried on (0.10.1, 0.10.2, 0.12.0.1 and what lies between). Does nothing to the flags
     once JAX is imported, or when XLA_FLAGS names a file: the self-test decides then.
 
-    Compiled programs are kept in a folder of the user, see `_keep_programs`.
-
     Args:
       cpuinfo: where Linux describes the processor; absent elsewhere.
     """
@@ -57,36 +51,6 @@ def prepare_environment(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
     present = {flag.split("=")[0] for flag in given.split()}
     added = [flag for flag in wanted if flag.split("=")[0] not in present]
     os.environ["XLA_FLAGS"] = " ".join([given, *added]).strip()
-    _keep_programs(cpuinfo)
-
-
-def _keep_programs(cpuinfo: Path) -> None:
-    """Lets JAX keep compiled programs between runs, and find them again.
-
-    The folder is `programs/<key>` in what HYPERSTRESS_CACHE names, by default `hyperstress` in the
-    user's cache folder; the key stands for processor, jaxlib and XLA's flags, since a program of
-    another processor may not run here. `off` keeps nothing; a folder that the person gave JAX
-    stands. A damaged file is compiled anew by JAX.
-    """
-    chosen = os.environ.get(CACHE, "").strip()
-    if chosen.lower() in ("off", "no", "false", "0") or "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return
-    try:
-        kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hyperstress"
-        folder = Path(chosen or kept) / "programs" / _machine(cpuinfo)
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # no home, or nothing may be written there
-        return
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", LEAST_SECONDS)
-
-
-def _machine(cpuinfo: Path) -> str:
-    """A key of what decides whether a compiled program runs here."""
-    lines = _cpu_lines(cpuinfo)
-    facts = [platform.machine(), os.environ.get("XLA_FLAGS", ""), *map(str, _installed("jaxlib"))]
-    facts += [lines.get(name, "") for name in ("vendor_id", "model name", "flags")]
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
 
 
 def return_memory() -> None:
@@ -134,18 +98,13 @@ def installed(package: str) -> tuple[int, ...]:
     return tuple(int(part) for part in release.group().split(".")) if release else ()
 
 
-def _cpu_lines(cpuinfo: Path) -> dict[str, str]:
-    """What Linux says about the first processor; empty elsewhere."""
+def _has_avx512(cpuinfo: Path) -> bool:
     try:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return {}
-    pairs = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-def _has_avx512(cpuinfo: Path) -> bool:
-    return "avx512f" in _cpu_lines(cpuinfo).get("flags", "").split()
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return "avx512f" in flags.split()
 
 
 def _double_precision() -> bool:

@@ -2,16 +2,11 @@
 
 # ruff: noqa: E402
 import gc
-import os
-import tempfile
 from pathlib import Path
 
-from stress.environment import CACHE, prepare_environment
+from stress.environment import prepare_environment
 
-os.environ[CACHE] = "off"  # this process compiles everything itself
 prepare_environment()
-PROGRAMS = tempfile.TemporaryDirectory()  # what commands that tests start share
-os.environ[CACHE] = PROGRAMS.name
 
 import jax
 import pytest

@@ -8,20 +8,10 @@ from pathlib import Path
 import pytest
 
 from stress import environment
-from stress.environment import (
-    CACHE,
-    NO_LIBRARY_FUSION,
-    VECTOR_WIDTH,
-    check_versions,
-    prepare_environment,
-)
+from stress.environment import NO_LIBRARY_FUSION, VECTOR_WIDTH, check_versions, prepare_environment
 from stress.errors import EnvironmentUnusable
 
 ROOT = Path(__file__).resolve().parents[1]
-SET = (
-    "XLA_FLAGS", "JAX_ENABLE_X64", "TF_CPP_MIN_LOG_LEVEL", "JAX_COMPILATION_CACHE_DIR",
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
-)  # fmt: skip
 WITH_AVX512 = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512dq\n"
 WITHOUT = "processor\t: 0\nflags\t\t: fpu avx2 avx512dq\nbugs\t\t: avx512f\n"
 
@@ -30,7 +20,7 @@ WITHOUT = "processor\t: 0\nflags\t\t: fpu avx2 avx512dq\nbugs\t\t: avx512f\n"
 def fresh(monkeypatch, tmp_path):
     """A process that has not imported JAX, a processor with AVX-512, no variable set."""
     monkeypatch.delitem(sys.modules, "jax")
-    for name in SET:
+    for name in ("XLA_FLAGS", "JAX_ENABLE_X64", "TF_CPP_MIN_LOG_LEVEL"):
         monkeypatch.setenv(name, "")  # so that the teardown restores what was there
         monkeypatch.delenv(name)
     cpuinfo = tmp_path / "cpuinfo"
@@ -136,63 +126,3 @@ def test_single_precision_is_refused(fresh, monkeypatch):
         check_versions()
     monkeypatch.setenv("JAX_ENABLE_X64", "true")
     check_versions()
-
-
-def test_programs_are_kept_in_a_folder_of_the_machine(fresh, monkeypatch, tmp_path):
-    monkeypatch.delenv(CACHE)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    prepare_environment(fresh)
-    first = Path(os.environ.pop("JAX_COMPILATION_CACHE_DIR"))
-    assert first.is_dir() and first.parent == tmp_path / "hyperstress" / "programs"
-    monkeypatch.setenv("XLA_FLAGS", "")
-    fresh.write_text(WITHOUT)  # another processor
-    prepare_environment(fresh)
-    assert Path(os.environ["JAX_COMPILATION_CACHE_DIR"]).parent == first.parent
-    assert os.environ["JAX_COMPILATION_CACHE_DIR"] != str(first)
-
-
-@pytest.mark.parametrize("off", ["off", "0", "No"])
-def test_nothing_is_kept_where_nobody_wants_it(fresh, monkeypatch, off):
-    monkeypatch.setenv(CACHE, off)
-    prepare_environment(fresh)
-    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
-
-
-def test_a_folder_given_to_jax_stands_and_one_that_cannot_be_written_is_left(fresh, monkeypatch):
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "mine")
-    prepare_environment(fresh)
-    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "mine"
-    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
-    monkeypatch.setenv(CACHE, str(fresh))  # a file
-    prepare_environment(fresh)
-    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
-
-
-PROGRAM = """
-from stress.environment import prepare_environment
-prepare_environment()
-import jax, jax.numpy as jnp
-print(float(jax.jit(lambda x: jnp.sum(jnp.sin(x) ** 2 + jnp.cos(x) ** 2))(jnp.arange(8.0))))
-"""
-
-
-def test_a_damaged_program_is_compiled_anew(tmp_path):
-    given = os.environ | {"PYTHONPATH": str(ROOT), CACHE: str(tmp_path)}
-    given["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-
-    def run() -> tuple[str, str]:
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM], env=given, capture_output=True, text=True, check=True
-        )
-        return done.stdout, done.stderr
-
-    assert run() == ("8.0\n", "")
-    files = [path for path in tmp_path.rglob("*-cache") if path.is_file()]
-    assert files
-    assert run() == ("8.0\n", "")  # from the cache, without a word
-    for path in files:
-        content = bytearray(path.read_bytes())
-        for place in range(len(content) // 4, len(content), 97):
-            content[place] ^= 0xFF
-        path.write_bytes(content)
-    assert run()[0] == "8.0\n"
