@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from stress.commands.compare import compare_command
 from stress.commands.compute import Where, compute
 from stress.commands.tables import chance, count, money, number, percent, show_table
 from stress.errors import InputError
@@ -38,6 +39,11 @@ def run_command(
         raise InputError("--resume", "", "no --out", "--out DIR of the run to go on with")
     console = Console(stderr=True)
     campaign = load_campaign(ref, settings, models or (), None if candles is None else str(candles))
+    if campaign.spec.against is not None:
+        if models or candles:
+            raise InputError("--models", "", "a campaign with against", "one without")
+        compare_command(campaign, out, where, resume, report)
+        return
     from stress.campaign import plan as build_plan
     from stress.campaign import tail_contributions
     from stress.estimator_check import check_estimator
