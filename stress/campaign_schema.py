@@ -124,4 +124,4 @@ class CampaignFile(Part):
     against: str | None = Field(
         None, description="rule book before `venue`: the campaign compares the two on its book"
     )
-    compare: Compare = Compare()
+    compare: Compare = Field(default_factory=lambda: Compare.model_validate({}))

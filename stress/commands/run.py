@@ -234,6 +234,7 @@ def _show_spread(results) -> None:
 
 def report_command(folder: Path, out: Path | None) -> None:
     """Writes the report of a finished run."""
+    from reports.compare.page import write_comparison
     from reports.page import write_report
     from stress.results import open_dataset
 
@@ -244,6 +245,7 @@ def report_command(folder: Path, out: Path | None) -> None:
     except (OSError, ValueError, KeyError) as error:
         found = f"an unreadable dataset ({' '.join(str(error).split())})"
         raise InputError(folder / "results.zarr", "", found, "that of a finished run") from None
-    place = write_report(results, out or folder / "report.html")
+    write = write_comparison if results.attrs.get("kind") == "comparison" else write_report
+    place = write(results, out or folder / "report.html")
     print(f"Report in {place}")
     sys.stdout.flush()
