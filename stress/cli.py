@@ -100,7 +100,7 @@ def report(
     out: Annotated[Path | None, typer.Option(help="HTML file [DIR/report.html]")] = None,
 ) -> None:
     """Write the report of a finished run again."""
-    from stress.commands.run import report_command
+    from stress.commands.report import report_command
 
     report_command(folder, out)
 

@@ -10,7 +10,11 @@ from reports.compare import lookup
 from reports.frames import Plot
 from reports.selection import Estimate
 
-SHOWN = ("liquidation_odds", "bad_debt", "supplier_loss")
+SHOWN = {
+    "liquidation_odds": "Liquidation odds",
+    "bad_debt": "Bad debt, mean",
+    "supplier_loss": "Loss of suppliers, mean",
+}
 SPREAD = 0.22  # of a row, between the responses
 POINTS = FuncFormatter(lambda x, _: f"{100 * x:.3g}".replace("-", "−"))
 
@@ -31,7 +35,7 @@ def before_after(results: xr.Dataset) -> Plot:
             for measure, ax in zip(shown, row, strict=True):
                 sides(results, ax, scenario, measure)
             _name(row[0], scenario)
-        _heads(results, axes, shown)
+        _heads(axes, shown)
         svg = theme.svg(figure)
     return Plot(
         key="before-after",
@@ -78,7 +82,7 @@ def by_reading(results: xr.Dataset) -> Plot:
             for measure, ax in zip(shown, row, strict=True):
                 differences(results, ax, scenario, measure)
             _name(row[0], scenario)
-        _heads(results, axes, shown)
+        _heads(axes, shown)
         for response, colour in response_colours(results).items():
             axes[-1, 0].plot([], [], "o", ms=4, color=colour, label=units.title(response))
         figure.legend(loc="lower center", ncols=3, frameon=False)
@@ -147,9 +151,9 @@ def _name(ax: Axes, scenario: str) -> None:
                 annotation_clip=False)  # fmt: skip
 
 
-def _heads(results: xr.Dataset, axes: np.ndarray, shown: list[str]) -> None:
+def _heads(axes: np.ndarray, shown: list[str]) -> None:
     """The measures over the columns."""
     for measure, ax in zip(shown, axes[0], strict=True):
-        ax.annotate(lookup.label_of(results, measure), xy=(0, 1), xycoords="axes fraction",
+        ax.annotate(SHOWN[measure], xy=(0, 1), xycoords="axes fraction",
                     xytext=(0, 19), textcoords="offset points", color=theme.MUTED,
                     annotation_clip=False)  # fmt: skip

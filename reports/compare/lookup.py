@@ -27,17 +27,21 @@ class Cell:
     before: Estimate
     after: Estimate
     change: Estimate  # after less before, paired
+    together: Estimate  # the same with the interval that holds for all cells of a measure at once
 
 
 def cell(results: xr.Dataset, scenario: str, response: str, reading: str, measure: str) -> Cell:
     """Both sides and their paired difference."""
     at = results.sel(scenario=scenario, response=response, reading=reading, measure=measure)
+    change = selection.estimate(at["difference"])
+    low, high = map(float, at["difference_together"].sel(end=["low", "high"]).values)
     return Cell(
         response=response,
         reading=reading,
         before=selection.estimate(at["outcome"].sel(side="before")),
         after=selection.estimate(at["outcome"].sel(side="after")),
-        change=selection.estimate(at["difference"]),
+        change=change,
+        together=Estimate(value=change.value, low=low, high=high),
     )
 
 
@@ -70,10 +74,11 @@ def verdict(results: xr.Dataset, scenario: str) -> str:
 
     Safe: the upper end of the added expected loss, bad debt and loss of suppliers each, is at most
     what the reserve keeps of interest in that time, for every response and reading. Not safe: the
-    lower end exceeds it in some of them. Undecided: neither, or a loss is not known.
+    lower end exceeds it in some of them. Undecided: neither, or a loss is not known. The intervals
+    hold together for all cells of a measure, so that many readings alone turn no verdict.
     """
     limit = kept(results)
-    found = [c.change for m in losses(results) for c in cells(results, scenario, m)]
+    found = [c.together for m in losses(results) for c in cells(results, scenario, m)]
     if any(change.low > limit for change in found):
         return DEAR
     return SAFE if found and all(change.high <= limit for change in found) else OPEN
@@ -82,7 +87,7 @@ def verdict(results: xr.Dataset, scenario: str) -> str:
 def worst(results: xr.Dataset, scenario: str, measure: str) -> Cell:
     """The pair with the largest lower end of the difference: what is surest to be bad."""
     found = cells(results, scenario, measure)
-    return max(found, key=lambda c: np.nan_to_num(c.change.low, nan=-np.inf))
+    return max(found, key=lambda c: np.nan_to_num(c.together.low, nan=-np.inf))
 
 
 def changes(results: xr.Dataset) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ def verdict(results: xr.Dataset) -> str:
     by_scenario = {s: lookup.verdict(results, s) for s in selection.names(results, "scenario")}
     parts = []
     for word in (SAFE, DEAR, OPEN):
-        named = [called(s) for s, found in by_scenario.items() if found == word]
+        named = [f"“{called(s)}”" for s, found in by_scenario.items() if found == word]
         parts += [f"{word} under {listed(named)}"] if named else []
     return f"{subject(results)} is {listed(parts)}, judged by this book."
 
@@ -69,7 +69,8 @@ def meaning(results: xr.Dataset) -> str:
         "of the added bad debt and of the added loss of suppliers stays within what the reserve "
         f"keeps of interest in {horizon}, {units.money(lookup.kept(results))}; not safe: in one of "
         "them even the lower end exceeds it; undecided: neither. Losses are those expected once "
-        "the scenario has come; how likely it is to come is not judged."
+        "the scenario has come; how likely it is to come is not judged. The ends are those of "
+        "intervals wide enough to hold for all responses and readings at once."
     )
 
 
@@ -91,8 +92,8 @@ def losses(results: xr.Dataset, scenario: str) -> str:
     if not parts:
         return ""
     told = [f"{listed(what)} {place}" for place, what in parts.items()]
-    text = f"Under {called(scenario)}, at worst, {listed(told)}"
-    grown = [c.change.low for c in found.values() if c.change.low > lookup.kept(results) > 0]
+    text = f"Under “{called(scenario)}”, at worst, {listed(told)}"
+    grown = [c.together.low for c in found.values() if c.together.low > lookup.kept(results) > 0]
     if grown:
         horizon = float(selection.attribute(results, "horizon_hours", float("nan")))
         days = max(grown) / lookup.kept(results) * horizon / 24
@@ -115,7 +116,7 @@ def odds(results: xr.Dataset) -> str:
             cell = lookup.cell(results, scenario, response, lookup.stated(results), ODDS)
             change, between = lookup.difference(cell.change, "1")
             told.append(f"{change} ({between}) {units.name(response)}")
-        parts.append(f"under {called(scenario)} {', '.join(told)}")
+        parts.append(f"under “{called(scenario)}” {', '.join(told)}")
     text = "; ".join(parts)
     return f"Liquidation odds of an account change by borrower response: {text}." if text else ""
 
@@ -150,7 +151,7 @@ def readings(results: xr.Dataset) -> str:
                 }
                 if {-1, 1} <= signs:
                     name = lookup.label_of(results, measure).lower()
-                    turned.append(f"{name} under {called(scenario)} ({units.name(response)})")
+                    turned.append(f"{name} under “{called(scenario)}” ({units.name(response)})")
     if not turned:
         return (
             f"No reading of the rules turns a loss measurably from worse to better: "
@@ -161,7 +162,7 @@ def readings(results: xr.Dataset) -> str:
 
 def side(cell: Cell) -> int:
     """1 where the difference is surely positive, -1 surely negative, else 0."""
-    return 1 if cell.change.low > 0 else -1 if cell.change.high < 0 else 0
+    return 1 if cell.together.low > 0 else -1 if cell.together.high < 0 else 0
 
 
 def standing(results: xr.Dataset) -> str:

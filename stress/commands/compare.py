@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from stress.commands.compute import Where, compute
+from stress.commands.report import report_command
 from stress.commands.tables import money, percent, show_table
 
 
@@ -62,8 +63,6 @@ def compare_command(campaign, out: Path | None, where: Where, resume: bool, repo
     _show(dataset)
     print(f"\nResults in {folder}")
     if report:
-        from stress.commands.run import report_command
-
         report_command(folder, None)
 
 

@@ -20,6 +20,11 @@ from stress.estimate import Estimate, mean, paired_difference, proportion
 from stress.labels import STATISTICS, attrs, stacked
 from stress.totals import Totals
 
+LEVEL = 0.95
+TOGETHER = (
+    "Interval of the paired difference, wide enough for all responses and readings of a measure "
+    "under a scenario to hold at once with 95 % (Bonferroni)."
+)
 Results = Mapping[str, Mapping[str, Totals]]  # digest -> scenario -> totals
 Shown = dict[str, np.ndarray]
 
@@ -78,6 +83,8 @@ def compare_dataset(
         "difference": ((*cell, "statistic"), stacked(paired_difference(after, before)),
                        attrs(units, "after less before", "Mean over paths of the difference on the "
                              "same random numbers; 95 % interval from the differences.")),
+        "difference_together": ((*cell, "end"), _together(after, before),
+                                attrs(units, "after less before, together", TOGETHER)),
         "path_outcome": ((*each, "path"), by_path,
                          attrs(units, "outcome by path", "Figure of each path.")),
         "standing": (("response", "reading", "side", "figure"), start,
@@ -95,6 +102,7 @@ def compare_dataset(
         "side": list(SIDES),
         "scenario": list(campaign.scenarios),
         "statistic": list(STATISTICS),
+        "end": ["low", "high"],
         "measure": [m.id for m in compared],
         "measure_label": ("measure", [m.label for m in compared]),
         "measure_unit": ("measure", [m.unit for m in compared]),
@@ -137,6 +145,13 @@ def compare_summary(results: xr.Dataset) -> dict[str, Any]:
         for r in results["response"].values for s in SIDES
     ]  # fmt: skip
     return common | {"standing": standing, "comparisons": rows}
+
+
+def _together(after: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Low and high of the paired difference, `[response, reading, scenario, measure, 2]`."""
+    many = after.shape[0] * after.shape[1]
+    found = paired_difference(after, before, level=1 - (1 - LEVEL) / many)
+    return np.stack([found.low, found.high], axis=-1)
 
 
 def _shape(cases: list[Case]) -> tuple[int, int, int]:
