@@ -75,9 +75,10 @@ def by_reading(results: xr.Dataset) -> Plot:
     """Paired differences by reading and response: a panel per scenario and measure."""
     scenarios, shown = selection.names(results, "scenario"), _shown(results)
     height = 0.3 + 0.24 * len(selection.names(results, "reading"))
-    frame = {"left": 2.3, "right": 0.15, "top": 0.5, "bottom": 0.85}
-    with theme.canvas(len(scenarios), len(shown), panel_height=height, gaps=(0.25, 0.72),
-                      sharex=False, **frame) as (figure, axes):  # fmt: skip
+    with theme.canvas(
+        len(scenarios), len(shown), panel_height=height, left=2.3, right=0.15, top=0.5,
+        bottom=0.85, gaps=(0.25, 0.72), sharex=False,
+    ) as (figure, axes):  # fmt: skip
         for scenario, row in zip(scenarios, axes, strict=True):
             for measure, ax in zip(shown, row, strict=True):
                 differences(results, ax, scenario, measure)
