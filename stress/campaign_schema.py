@@ -22,6 +22,7 @@ from stress.campaign_parts import (
     SomeHours,
 )
 from stress.cascade_schema import CascadeSection
+from stress.decide.compare_schema import Compare
 from stress.errors import InputError
 from stress.estimator_schema import Estimator, Event
 from stress.overlay_schema import Overlay
@@ -120,3 +121,7 @@ class CampaignFile(Part):
         Field(description="what the probability of is asked for, however small"),
     ] = {}
     assumptions: dict[str, Switch] = {}
+    against: str | None = Field(
+        None, description="rule book before `venue`: the campaign compares the two on its book"
+    )
+    compare: Compare = Field(default_factory=lambda: Compare.model_validate({}))

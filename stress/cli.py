@@ -4,6 +4,7 @@
 packages are imported inside the commands, so that `--help` is quick.
 """
 
+import json
 import signal
 import sys
 from pathlib import Path
@@ -59,12 +60,18 @@ def run(
     candles: Annotated[
         Path | None, typer.Option(help="folder of <COIN>_1h candles, for bootstrap, fhs, replay")
     ] = None,
+    venue: Annotated[str | None, typer.Option(help="rule book [the campaign's]")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="rule book before it: compare the two, paired")
+    ] = None,
 ) -> None:
     """Run a stress campaign: progress, summary, run directory, report."""
     from stress.commands.compute import Where
     from stress.commands.run import run_command
 
     changes = list(settings or [])
+    rules = {"venue": venue, "against": against}
+    changes += [f"{key}={json.dumps(name)}" for key, name in rules.items() if name is not None]
     if paths is not None:
         changes.append(f"paths={paths}")
     chosen = models.split(",") if models else None
@@ -93,7 +100,7 @@ def report(
     out: Annotated[Path | None, typer.Option(help="HTML file [DIR/report.html]")] = None,
 ) -> None:
     """Write the report of a finished run again."""
-    from stress.commands.run import report_command
+    from stress.commands.report import report_command
 
     report_command(folder, out)
 

@@ -11,8 +11,11 @@ from stress.merge import Advance
 
 
 @contextmanager
-def progress(console: Console, plan) -> Iterator[Advance]:
-    """A progress bar on standard error with rate and time left; silent where it is no terminal."""
+def progress(console: Console, plan, runs: int = 1) -> Iterator[Advance]:
+    """A progress bar on standard error with rate and time left; silent where it is no terminal.
+
+    `runs` campaigns of the plan's size share the bar.
+    """
     spec = plan.campaign.spec
     work = len(plan.campaign.book.ids) * plan.campaign.steps
     bar = Progress(
@@ -25,7 +28,9 @@ def progress(console: Console, plan) -> Iterator[Advance]:
         disable=not console.is_terminal,
     )
     with bar:
-        task = bar.add_task(spec.name, total=spec.paths * len(plan.scenarios), rate="compiling")
+        task = bar.add_task(
+            spec.name, total=spec.paths * len(plan.scenarios) * runs, rate="compiling"
+        )
         begun = time.monotonic()
 
         def advance(blocks: int, paths: int) -> None:
