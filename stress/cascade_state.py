@@ -1,4 +1,4 @@
-"""What a cascade carries along its paths, and the small pieces its rooms share.
+"""What a cascade carries along its paths.
 
 Axes: `p` paths of a tile, `n` margin accounts of a group, `M` markets, `C` collateral tokens, `A`
 assets. Account figures are in the precision of the run, everything of a path is float64.

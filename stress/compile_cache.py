@@ -76,7 +76,8 @@ def keep_programs() -> None:
     """
     folder = cache_folder()
     known = hasattr(compilation_cache, "get_file_cache")  # else a JAX that does it another way
-    if folder is None or not known or not jax.config.jax_enable_compilation_cache:
+    switch = jax.config.jax_enable_compilation_cache  # pyright: ignore[reportAttributeAccessIssue]
+    if folder is None or not known or not switch:
         return
     prune(folder, LARGEST)
     programs = Programs(folder / environment_digest())
