@@ -25,14 +25,10 @@ def run_command(
     candles: Path | None = None,
 ) -> None:
     """Runs a campaign from its file to its report."""
-    from stress.block_store import open_blocks
-    from stress.commands.progress import progress
     from stress.compile_cache import keep_programs
     from stress.config import load_campaign
     from stress.doctor import self_test
     from stress.engine_canary import engine_canary
-    from stress.provenance import DECISIVE, version
-    from stress.store import open_run
 
     started = time.monotonic()
     where.check()
@@ -46,10 +42,17 @@ def run_command(
             raise InputError("--models", "", "a campaign with against", "one without")
         compare_command(campaign, out, where, resume, report)
         return
+    aside = ThreadPoolExecutor(1)  # the self-test compiles while the rest is imported and built
+    checked = aside.submit(self_test, None, engine_canary)
+    aside.shutdown(wait=False)
+    from stress.block_store import open_blocks
     from stress.campaign import plan as build_plan
     from stress.campaign import tail_contributions
+    from stress.commands.progress import progress
     from stress.estimator_check import check_estimator
+    from stress.provenance import DECISIVE, version
     from stress.rare_run import rare_run
+    from stress.store import open_run
 
     plan = build_plan(campaign)
     check_estimator(plan)
@@ -66,10 +69,9 @@ def run_command(
     def say(sentence: str) -> None:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
-    with where.client() as client, ThreadPoolExecutor(1) as aside:
+    with where.client() as client:
         open_run(folder, identity, resume, lambda: open_blocks(store, identity))
         try:
-            checked = aside.submit(self_test, None, engine_canary)
             with progress(console, plan) as advance:
                 totals, hands = compute(plan, where, client, store, advance, say, checked.result)
             checked.result()  # also where other processes computed, or every block was there
