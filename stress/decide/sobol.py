@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -10,14 +10,6 @@ from scipy import stats
 from stress.estimate import Estimate, as_estimate
 
 RESAMPLES = 999  # of the bootstrap: the ends of a 95 % interval move by a few per cent of its width
-
-
-class Distribution(Protocol):
-    """Of one input: what turns a share into a value."""
-
-    def ppf(self, share: np.ndarray) -> np.ndarray:
-        """Quantiles at shares in (0, 1)."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +22,7 @@ class Indices:
 
 def sobol_table(
     function: Callable[[np.ndarray], np.ndarray],
-    inputs: Sequence[Distribution],
+    inputs: Sequence[Any],
     points: int,
     seed: int,
     level: float = 0.95,
@@ -41,7 +33,8 @@ def sobol_table(
 
     Args:
       function: values `[S, m]` at points `[d, m]`; asked for points (d + 2) points in sum.
-      inputs: distribution of each of the d inputs, independent of each other.
+      inputs: distribution of each of the d inputs, independent of each other; `ppf` gives
+        quantiles at shares in (0, 1).
       points: of the base design, a power of 2.
       seed: of the scrambling and of the bootstrap.
       level: coverage of the intervals.
@@ -87,13 +80,13 @@ def _indices(values: tuple[np.ndarray, ...], chosen: Any) -> np.ndarray:
 
 
 def design(
-    inputs: Sequence[Distribution], points: int, seed: int
+    inputs: Sequence[Any], points: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """Points of Saltelli's design: A and B `[d, n]`, and for each input A with B's row of it."""
     if points < 2 or points & (points - 1):
         raise ValueError(f"{points} base points; a power of 2 is needed")
     count = len(inputs)
-    sampler = stats.qmc.Sobol(2 * count, seed=seed)
+    sampler = stats.qmc.Sobol(2 * count, rng=np.random.default_rng(seed))
     shares = sampler.random(points).T
     shares = np.clip(shares, 1e-12, 1 - 1e-12)
     a, b = (
