@@ -12,14 +12,19 @@ A fill is paid the average of the displacement along its flow. Axes: `A` assets,
 sides 0 = bids (hit by net sales), 1 = asks.
 """
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 EMPTY = 1e-9  # of its capacity: a book with less room is empty
 SHAPES = ("square_root", "linear", "ladder")
+OF_ASSET = ("coefficient", "volumes", "distances", "capacity", "volatility", "pass_through")
 Flow = Float[Array, "..."]
 
 
@@ -51,6 +56,39 @@ class Fill:
     premium: Flow  # 1, log distance of the fill price from the mark before
     transient: Flow  # USDC, flow after
     permanent: Flow
+
+
+def of_assets(kernel: Callable[..., Any], impact: Impact, *flows: Float[Array, "A ..."]) -> Any:
+    """`kernel(impact, a, *flows of a)` of every asset at once, leaves `[A, ...]`.
+
+    Assets of one shape are one batch, so the cost does not grow with their number.
+
+    Args:
+      kernel: a function of this module.
+      impact: the model.
+      *flows: its further arguments, a row per asset.
+
+    Returns:
+      What the kernel returns, stacked in the order of the assets.
+
+    Errors:
+      Raises nothing.
+    """
+    batches, places = [], []
+    for shape in dict.fromkeys(impact.shapes or SHAPES[:1]):
+        chosen = np.flatnonzero([own == shape for own in impact.shapes])
+        rows = [x[chosen] if len(chosen) < len(x) else x for x in flows]
+        own = {k: getattr(impact, k)[chosen][:, None] for k in OF_ASSET}
+        part = dataclasses.replace(impact, shapes=(shape,), **own)
+        axes = jax.tree.map(lambda _: None, part)
+        axes = dataclasses.replace(axes, **dict.fromkeys(OF_ASSET, 0))
+        batch = jax.vmap(lambda one, *x: kernel(one, 0, *x), in_axes=(axes, *(0 for _ in rows)))
+        batches.append(batch(part, *rows))
+        places.extend(chosen)
+    if len(batches) == 1:
+        return batches[0]
+    back = np.argsort(places)
+    return jax.tree.map(lambda *x: jnp.concatenate(x)[back], *batches)
 
 
 def displacement(impact: Impact, a: int, flow: Flow) -> Flow:

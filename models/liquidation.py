@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from models.account import Account, MarginState, Market, Scalar, margin_state
 from models.portfolio import excess, liquidation_credit, margin_ratio, requirements
@@ -22,11 +23,11 @@ DUST = 1e-6  # USDC: a smaller debt with nothing behind it is rounding
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class Holding:
-    """What an account holds along a path; tuples have an entry per market or token it uses."""
+    """What an account holds along a path; `m` markets and `c` tokens that it uses."""
 
     cash: Scalar  # USDC less size * entry price
-    size: tuple[Scalar, ...]  # contracts, signed
-    supplied: tuple[Scalar, ...]  # tokens
+    size: Float[Array, "m"]  # contracts, signed
+    supplied: Float[Array, "c"]  # tokens
     pool: Scalar  # USDC owed to the reserve, negative: lent to it
     rationed: Scalar  # bool: the reserve refused part of what it wanted to draw
     cooldown: Scalar  # hours from the start until which orders are for whole positions
@@ -85,8 +86,8 @@ def figures(venue: Venue, account: Account, held: Holding, market: Market) -> Fi
     now = dataclasses.replace(
         account,
         net_cash=(held.cash,),  # type: ignore[arg-type] # indexed like an array, cheaper to fuse
-        size=held.size,  # type: ignore[arg-type]
-        supplied=held.supplied,  # type: ignore[arg-type]
+        size=held.size,
+        supplied=held.supplied,
     )
     state = margin_state(venue, now, market)
     equity, maintenance = state.equity[0], state.maintenance[0]

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from stress.arrays import finite_array
+from stress.arrays import device_array, finite_array
 from stress.campaign_schema import ScenarioFile
 from stress.config import calibration
 from stress.errors import InputError
@@ -98,7 +97,7 @@ def build_factors(
         peg=finite_array(peg),
         depth=finite_array(depth),
         premium=finite_array(premium),
-        shown=jnp.asarray(shown),
+        shown=device_array(shown, shown.dtype),
         basis_noise=_noise(spec.basis, assets, place, f"{key}basis"),
         peg_noise=_noise(spec.peg, ("peg",), place, f"{key}peg"),
     )

@@ -18,28 +18,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.impact import decay, depth_multiplier
+from models.impact import decay, depth_multiplier, of_assets
 from models.ledger import nothing, residual
 from models.liquidation import Holding
 from models.reserve import Reserve, used_share
 from stress.cascade_inventory import pay_takeover_loss, rescue_vault, sell_inventory
+from stress.cascade_marking import once, prices_at, rows_at, sums_at, total
 from stress.cascade_outside import outside_flows, start_outside
 from stress.cascade_record import start_record
 from stress.cascade_reserve import accrue, coming_rates, follow, start_of_book
 from stress.cascade_rounds import play_rounds
-from stress.cascade_state import (
-    Group,
-    Measures,
-    Now,
-    Setting,
-    State,
-    figures_of,
-    judged,
-    prices_at,
-    see,
-    shown,
-    total,
-)
+from stress.cascade_state import Group, Measures, Now, Prices, Setting, State
 
 CHANNELS = ("book", "backstop", "takeover", "adl")
 
@@ -67,7 +56,7 @@ def play(
       series: the world outside, leaves `[T, ...]`, index 0 = now.
 
     Returns:
-      (final state, marked; what was seen at every time).
+      (final state; what was seen at every time).
 
     Errors:
       Raises nothing; a price that is not finite ends in figures that are not, never in a trigger.
@@ -89,7 +78,18 @@ def play(
 
     first = jax.tree.map(lambda x: x[0], series)
     last, seen = jax.lax.scan(body, start(setting, groups, first), series)
-    return see(setting, groups, last), seen
+    return settled_funding(groups, last), seen
+
+
+def settled_funding(groups: Sequence[Group], state: State) -> State:
+    """The same state with the funding paid since the start in everybody's cash."""
+    held = []
+    for group, own in zip(groups, state.held, strict=True):
+        paid = rows_at(state.prices.paid, group.account.markets)[:, :, None]
+        owed = jnp.sum(own.size * paid.astype(own.cash.dtype), axis=0)
+        held.append(dataclasses.replace(own, cash=own.cash - owed))
+    prices = dataclasses.replace(state.prices, paid=jnp.zeros_like(state.prices.paid))
+    return dataclasses.replace(state, held=tuple(held), prices=prices)
 
 
 def step(setting: Setting, groups, order, now: Now, state: State) -> State:
@@ -97,23 +97,18 @@ def step(setting: Setting, groups, order, now: Now, state: State) -> State:
     previous = state.prices
     state = move_factors(setting, now, state)
     state = accrue(setting, groups, now, previous.oracle, state)
-    state = see(setting, groups, state)
     state = outside_flows(setting, now, state)
     state = follow(setting, groups, now, state)
-    state = jax.lax.cond(now.index == 0, start_of_book, lambda s: s, state)
-    state = see_unfunded(setting, groups, state)
-    before = state
+    reserve = jax.lax.cond(now.index == 0, start_of_book, lambda r: r, state.reserve)
+    state = before = dataclasses.replace(state, reserve=reserve)
     state, liquidated = play_rounds(setting, groups, now, previous.mark, order, state)
     state, (debt, share, sold) = sell_inventory(setting, now, before, state)
     state, lost = pay_takeover_loss(groups, state, debt, share)
     state, rescued = rescue_vault(setting, groups, previous.mark, state)
     changed = liquidated | sold | lost | rescued
-    state = jax.lax.cond(
+    state = once(
         jnp.any(changed),
-        lambda s: follow(
-            setting, groups, now, see(setting, groups, s), where=changed, grow_outside=False
-        ),
-        lambda s: s,
+        lambda s: follow(setting, groups, now, s, where=changed, grow_outside=False),
         state,
     )
     return coming_rates(setting, now, state)
@@ -123,10 +118,10 @@ def move_factors(setting: Setting, now: Now, state: State) -> State:
     """Prices move, earlier impact decays, depth follows the deviation from the recent average."""
     impact = setting.impact
     transient = state.transient * decay(now.hours, impact.half_life)
-    prices = prices_at(setting, now, transient, state.permanent, state.prices.passed)
+    prices = prices_at(setting, now, transient, state.permanent, state.prices)
     level = now.log + prices.x
     deviation = level - state.average
-    rows = [now.depth[a] * depth_multiplier(impact, a, deviation[a]) for a in range(level.shape[0])]
+    left = of_assets(depth_multiplier, impact, deviation)
     fade = decay(now.hours, impact.depth_half_life)
     return dataclasses.replace(
         state,
@@ -134,18 +129,8 @@ def move_factors(setting: Setting, now: Now, state: State) -> State:
         prices=prices,
         level=level,
         average=level - deviation * fade,
-        depth=jnp.stack(rows) if rows else level,
+        depth=now.depth * left,
     )
-
-
-def see_unfunded(setting: Setting, groups, state: State) -> State:
-    """Flags and ratios with the new pool positions, of which prices know nothing."""
-    market = shown(setting, state.prices)
-    seen = tuple(
-        judged(setting.rules, group.account, held, old, market) if group.account.portfolio else old
-        for group, held, old in zip(groups, state.held, state.seen, strict=True)
-    )
-    return dataclasses.replace(state, seen=seen)
 
 
 def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
@@ -153,10 +138,18 @@ def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
     paths = first.supply.shape[0]
     zero = jnp.zeros(paths)
     assets, markets, tokens = (x.shape[0] for x in (first.log, first.mark, first.token))
-    flat = jnp.zeros((assets, paths))
-    prices = prices_at(setting, first, flat, flat, flat)
+    flat, unpaid = jnp.zeros((assets, paths)), jnp.zeros((markets, paths))
+    begin = Prices(
+        mark=first.mark,
+        oracle=first.oracle,
+        token=first.token,
+        spot=first.spot,
+        x=flat,
+        passed=flat,
+        paid=unpaid,
+    )
+    prices = prices_at(setting, first, flat, flat, begin)
     held = tuple(_holding(group, paths) for group in groups)
-    market = shown(setting, prices)
     capital = zero + setting.backstops.vault_capital
     lent = capital * setting.backstops.vault_lent_share
     sums = {f.name: zero for f in dataclasses.fields(Measures)}
@@ -165,10 +158,7 @@ def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
     no = jnp.zeros(paths, bool)
     return State(
         held=held,
-        seen=tuple(
-            figures_of(setting.rules, group.account, own, market)
-            for group, own in zip(groups, held, strict=True)
-        ),
+        contracts=_contracts(groups, unpaid),
         record=tuple(start_record(paths, group) for group in groups),
         prices=prices,
         transient=flat,
@@ -177,7 +167,7 @@ def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
         average=flat,
         depth=flat + 1,
         vault_cash=capital,
-        vault_size=jnp.zeros((markets, paths)),
+        vault_size=unpaid,
         takeover_cash=zero,
         takeover_capital=zero + setting.backstops.takeover_capital,
         takeover_held=jnp.zeros((tokens, paths)),
@@ -188,6 +178,16 @@ def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
         round_limit=no,
         empty_depth=no,
     )
+
+
+def _contracts(groups: Sequence[Group], like: Float[Array, "M p"]) -> Float[Array, "M p"]:
+    """Contracts of all accounts now."""
+    for group in groups:
+        summed = jnp.broadcast_to(
+            total(group.account.size)[:, None], (group.account.size.shape[0], like.shape[1])
+        )
+        like = like + sums_at(summed, group.account.markets, like.shape[0])
+    return like
 
 
 def _reserve(first: Now, lent) -> Reserve:
@@ -202,14 +202,14 @@ def _holding(group: Group, paths: int) -> Holding:
     """Today's balances on every path."""
 
     def wide(x):
-        return jnp.broadcast_to(x[None, :], (paths, x.shape[0]))
+        return jnp.broadcast_to(x[..., None, :], (*x.shape[:-1], paths, x.shape[-1]))
 
     account = group.account
     cash = wide(account.net_cash[0])
     return Holding(
         cash=cash,
-        size=tuple(wide(account.size[i]) for i in range(len(account.markets))),
-        supplied=tuple(wide(account.supplied[i]) for i in range(len(account.tokens))),
+        size=wide(account.size),
+        supplied=wide(account.supplied),
         pool=jnp.zeros_like(cash),
         rationed=jnp.zeros(cash.shape, bool),
         cooldown=jnp.full_like(cash, -jnp.inf),

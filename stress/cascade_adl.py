@@ -4,40 +4,40 @@ It runs only where somebody is bankrupt: a sort of all accounts is what it costs
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from models.adl import close_by_rank, eligible, rank
-from stress.cascade_state import Group, State
+from models.liquidation import Figures
+from stress.cascade_marking import once, see
+from stress.cascade_state import Group, Setting, State
 
 SIDES = (True, False)  # the bankrupt are long; they are short
 
 
-def nothing_closed(groups: Sequence[Group], state: State) -> tuple[tuple[jax.Array, ...], ...]:
-    """No change of any position: per group and market `[p, n]`."""
-    return tuple(tuple(jnp.zeros_like(size) for size in held.size) for held in state.held)
-
-
 def close_winners(
-    groups: Sequence[Group], state: State, previous_mark, called, offered
-) -> tuple[tuple[tuple[jax.Array, ...], ...], jax.Array]:
+    setting: Setting, groups: Sequence[Group], state: State, previous_mark, offered
+) -> tuple[tuple[jax.Array, ...], jax.Array]:
     """Closes winners of every market and side until the offer or the winners are used up.
 
     Args:
+      setting: what does not change.
       groups: structure of the accounts.
-      state: holdings, their figures and prices at this marking.
+      state: holdings and prices at this marking; who is liquidatable at it is not closed.
       previous_mark: quote units per contract, `[M, p]`, the price of the closing.
-      called: per group bool `[p, n]`, who may be closed (not liquidatable itself).
       offered: contracts without sign, `[M, 2, p]`, second axis as SIDES.
 
     Returns:
-      (change of each position, signed, per group and market `[p, n]`; contracts filled
-      `[M, 2, p]`).
+      (change of each position, signed, per group `[m, p, n]`; contracts filled `[M, 2, p]`).
     """
     markets = previous_mark.shape[0]
+    figures = see(setting, groups, state.held, state.prices)
+    pairs = list(zip(groups, figures, strict=True))
     rows = [
-        [_row(group, state, g, m, previous_mark[m], called[g]) for g, group in enumerate(groups)]
+        [_row(group, state, g, m, seen) for g, (group, seen) in enumerate(pairs)]
         for m in range(markets)
     ]
     ranks, size, entry, value, open_ = (
@@ -45,13 +45,21 @@ def close_winners(
         for k in range(5)
     )
     price = jnp.broadcast_to(previous_mark[:, :, None], size.shape)
-    sides = []
-    for long in SIDES:
-        callable_ = open_ & eligible(price, entry, size, value, jnp.asarray(long))
-        sides.append((ranks, jnp.abs(size), callable_))
-    ranks2, sizes2, open2 = (jnp.stack(part, axis=1) for part in zip(*sides, strict=True))
-    close = jax.vmap(jax.vmap(jax.vmap(close_by_rank)))
-    closed = close(ranks2, sizes2, open2, offered)  # [M, 2, p, N]
+    callable_ = jnp.stack(
+        [open_ & eligible(price, entry, size, value, jnp.asarray(long)) for long in SIDES], axis=1
+    )
+
+    def of_market(_, inputs):
+        """One market: a side that nobody is bankrupt on costs nothing."""
+        ranks, contracts, called, wanted = inputs
+        sides = []
+        for side in range(len(SIDES)):
+            close = partial(jax.vmap(close_by_rank), ranks, contracts, called[side], wanted[side])
+            begin = jnp.zeros_like(contracts)
+            sides.append(once(jnp.any(wanted[side] > 0), lambda _, f=close: f(), begin))
+        return None, jnp.stack(sides)
+
+    _, closed = jax.lax.scan(of_market, None, (ranks, jnp.abs(size), callable_, offered))
     toward = -jnp.sign(size) * jnp.sum(closed, axis=1)
     changes, start = [], 0
     for held in state.held:
@@ -60,14 +68,14 @@ def close_winners(
         start += width
         changes.append(part)
     return tuple(
-        tuple(part[m] for m in group.account.markets)
+        part[np.asarray(group.account.markets, int)]
         for group, part in zip(groups, changes, strict=True)
     ), jnp.sum(closed, axis=3)
 
 
-def _row(group: Group, state: State, g: int, m: int, price, called):
+def _row(group: Group, state: State, g: int, m: int, seen: Figures):
     """Rank, size, entry, value and whether it may be closed, `[p, n]`, of a group in a market."""
-    seen = state.seen[g]
+    called = ~seen.beyond & ~seen.unfunded
     value = (seen.equity + seen.collateral).astype(jnp.float64)
     nothing = jnp.zeros_like(value)
     if m not in group.account.markets:

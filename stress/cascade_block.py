@@ -32,9 +32,8 @@ from stress.quotes import Today, seen_prices
 from stress.sampling.keys import path_key
 from stress.utilization import NORMALS_PER_STEP
 
-PATH_TILE = (
-    1  # paths of a tile at most: paths do not wait for each other's rounds (measured fastest)
-)
+PATH_TILE = 8  # paths of a tile at most: more share a pass, but wait for each other's rounds
+SHARED = ("index", "time", "hours", "next_hours")  # leaves of the world that all paths share
 ORDER = 0x0C0DE  # folded into a path's key for the order of its liquidations
 
 
@@ -189,7 +188,6 @@ def run_cascade(setting, book, groups, series, keys, valid, tile):
     Returns:
       (sums over tiles, rows of paths, leaves `[P, ...]`).
     """
-    shared = ("index", "time", "hours", "next_hours")
 
     def split(x):
         parts = x.reshape(*x.shape[:-1], x.shape[-1] // tile, tile)  # a book may have no tokens
@@ -198,7 +196,7 @@ def run_cascade(setting, book, groups, series, keys, valid, tile):
     apart = {
         f.name: split(getattr(series, f.name))
         for f in dataclasses.fields(series)
-        if f.name not in shared
+        if f.name not in SHARED
     }
 
     def played(inputs):
@@ -206,7 +204,7 @@ def run_cascade(setting, book, groups, series, keys, valid, tile):
         now = dataclasses.replace(series, **parts)
         order = liquidation_order(setting.rules, groups, tile_keys)
         state, seen = play(setting, groups, order, now)
-        return reduce_cascade(book, groups, now, state, seen, counted)
+        return reduce_cascade(setting, book, groups, now, state, seen, counted)
 
     def one(so_far, inputs):
         sums, rows = jax.lax.cond(jnp.any(inputs[2]), played, lambda _: nothing, inputs)

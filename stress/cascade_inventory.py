@@ -11,8 +11,9 @@ from models.impact import decay
 from models.ledger import booked
 from models.lending import absorb_loss
 from stress.cascade_handover import deleverage
-from stress.cascade_rounds import execute_orders, moved_prices
-from stress.cascade_state import Group, Now, Setting, State, see, total
+from stress.cascade_marking import once, rows_at, sums_at, total
+from stress.cascade_state import Group, Now, Setting, State
+from stress.cascade_trades import execute_orders, moved_prices
 
 
 def sell_inventory(setting: Setting, now: Now, before: State, state: State) -> tuple[State, tuple]:
@@ -29,46 +30,37 @@ def sell_inventory(setting: Setting, now: Now, before: State, state: State) -> t
       that was sold, bool: something was sold), `[p]` each).
     """
     part = 1 - decay(now.hours, setting.venue.liquidation.twap_half_life)
-    perps = [
-        -part * _kept(before.vault_size[m], state.vault_size[m])
-        for m in range(state.vault_size.shape[0])
-    ]
-    tokens = [-part * before.takeover_held[c] for c in range(state.takeover_held.shape[0])]
-    flow = [jnp.zeros_like(state.vault_cash) for _ in range(state.transient.shape[0])]
-    for units, mark, a in zip(perps, state.prices.mark, setting.market_asset, strict=True):
-        flow[a] = flow[a] + units * mark
-    for units, price, a in zip(tokens, state.prices.spot, setting.token_asset, strict=True):
-        if a >= 0:
-            flow[a] = flow[a] + units * price
-    fills = execute_orders(setting, state, flow)
-    vault_cash, vault_size = jnp.zeros_like(state.vault_cash), []
-    for m, units in enumerate(perps):
-        fill = fills[setting.market_asset[m]]
-        done = units * fill.share
-        vault_size.append(state.vault_size[m] + done)
-        price = state.prices.mark[m] * jnp.exp(fill.premium)
-        vault_cash = vault_cash - done * price
-    proceeds = jnp.zeros_like(state.vault_cash)
-    worth, sold, kept = proceeds, proceeds, []
-    for c, units in enumerate(tokens):
-        a = setting.token_asset[c]
-        share, premium = (fills[a].share, fills[a].premium) if a >= 0 else (1.0, 0.0)
-        done, price = units * share, state.prices.spot[c]
-        kept.append(state.takeover_held[c] + done)
-        proceeds = proceeds - done * price * jnp.exp(premium)
-        worth, sold = worth + state.takeover_held[c] * price, sold - done * price
+    prices, assets = state.prices, state.transient.shape[0]
+    perps = -part * _kept(before.vault_size, state.vault_size)
+    tokens = -part * before.takeover_held
+    flow = sums_at(perps * prices.mark, setting.market_asset, assets)
+    flow = flow + sums_at(tokens * prices.spot, setting.token_asset, assets)
+    fill = execute_orders(setting, state, flow)
+
+    def filled(places):  # what moves with no asset sells whole, at its price
+        share = rows_at(fill.share - 1, places) + 1
+        return share, jnp.exp(rows_at(fill.premium, places))
+
+    share, premium = filled(setting.market_asset)
+    done = perps * share
+    vault_cash = -jnp.sum(done * prices.mark * premium, axis=0)
+    share, premium = filled(setting.token_asset)
+    gone = tokens * share
+    proceeds = -jnp.sum(gone * prices.spot * premium, axis=0)
+    worth = jnp.sum(state.takeover_held * prices.spot, axis=0)
+    sold = -jnp.sum(gone * prices.spot, axis=0)
     makers = -vault_cash - proceeds
     debt = jnp.maximum(-state.takeover_cash, 0)
     share = jnp.where(worth > 0, sold / jnp.where(worth > 0, worth, 1), 1)
-    traded = jnp.stack([q != 0 for q in flow]).any(axis=0) if flow else debt < 0
+    traded = jnp.any(flow != 0, axis=0) if assets else debt < 0
     state = dataclasses.replace(
         state,
         vault_cash=state.vault_cash + vault_cash,
-        vault_size=jnp.stack(vault_size) if vault_size else state.vault_size,
+        vault_size=state.vault_size + done,
         takeover_cash=state.takeover_cash + proceeds,
-        takeover_held=jnp.stack(kept) if kept else state.takeover_held,
-        transient=jnp.stack([f.transient for f in fills]) if fills else state.transient,
-        permanent=jnp.stack([f.permanent for f in fills]) if fills else state.permanent,
+        takeover_held=state.takeover_held + gone,
+        transient=fill.transient,
+        permanent=fill.permanent,
         parties=booked(state.parties, vault=vault_cash, takeover=proceeds, makers=makers),
     )
     return moved_prices(setting, now, state), (debt, share, traded)
@@ -94,14 +86,11 @@ def pay_takeover_loss(
     r = state.reserve
     buffer = jnp.maximum(state.parties.buffer, 0)
     from_buffer, cut = absorb_loss(buffer, r.supply, loss - from_capital)
-    held, from_book = [], jnp.zeros_like(loss)
-    for group, own in zip(groups, state.held, strict=True):
-        if not group.account.portfolio:
-            held.append(own)
-            continue
-        lost = cut[:, None].astype(own.cash.dtype) * jnp.maximum(-own.pool, 0)
-        from_book = from_book + total(lost)
-        held.append(dataclasses.replace(own, cash=own.cash - lost, pool=own.pool + lost))
+    held, from_book = once(
+        jnp.any(cut > 0),
+        lambda carry: _cut_idle(groups, cut, carry[0]),
+        (state.held, jnp.zeros_like(loss)),
+    )
     from_vault = cut * r.vault_lent
     from_outside = cut * (r.supply - r.idle - r.vault_lent)
     haircut = cut * r.supply
@@ -123,7 +112,7 @@ def pay_takeover_loss(
     )
     return dataclasses.replace(
         state,
-        held=tuple(held),
+        held=held,
         measures=measures,
         parties=parties,
         takeover_cash=state.takeover_cash + loss,
@@ -136,6 +125,19 @@ def pay_takeover_loss(
             idle=r.idle - from_book,
         ),
     ), loss > 0
+
+
+def _cut_idle(groups: Sequence[Group], cut, held):
+    """Takes a share of every idle balance of the book; (holdings, USDC taken `[p]`)."""
+    result, taken = [], jnp.zeros_like(cut)
+    for group, own in zip(groups, held, strict=True):
+        if not group.account.portfolio:
+            result.append(own)
+            continue
+        lost = cut[:, None].astype(own.cash.dtype) * jnp.maximum(-own.pool, 0)
+        taken = taken + total(lost)
+        result.append(dataclasses.replace(own, cash=own.cash - lost, pool=own.pool + lost))
+    return tuple(result), taken
 
 
 def rescue_vault(
@@ -151,10 +153,9 @@ def rescue_vault(
     usable = vault_equity(state) - locked
     acts = (usable < 0) & jnp.any(state.vault_size != 0, axis=0)
     before = state.measures.adl_notional
-    state = jax.lax.cond(
+    state = once(
         jnp.any(acts),
         lambda s: _deleverage_vault(setting, groups, previous_mark, usable, acts, s),
-        lambda s: s,
         state,
     )
     closed = state.measures.adl_notional > before
@@ -185,14 +186,12 @@ def vault_equity(state: State):
 
 
 def _deleverage_vault(setting, groups, previous_mark, usable, acts, state: State) -> State:
-    state = see(setting, groups, state)
     sizes = tuple(state.vault_size)
     gains = tuple(previous_mark - state.prices.mark)
     _, offered = share_to_cover(jnp.where(acts, usable, 0.0), sizes, gains)
     offered = jnp.stack(offered)
-    called = [~seen.beyond & ~seen.unfunded for seen in state.seen]
-    none = tuple(tuple(jnp.zeros_like(s) for s in own.size) for own in state.held)
-    state, share, paid = deleverage(groups, state, previous_mark, called, none, offered)
+    sides = jnp.stack([jnp.maximum(offered, 0), jnp.maximum(-offered, 0)], axis=1)
+    state, share, paid = deleverage(setting, groups, state, previous_mark, sides)
     closed = offered * jnp.where(offered > 0, share[:, 0], share[:, 1])
     cash = jnp.sum(closed * previous_mark, axis=0)
     return dataclasses.replace(

@@ -11,19 +11,10 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from models.liquidation import Action
-from stress.cascade_state import (
-    Group,
-    Now,
-    Prices,
-    Record,
-    Setting,
-    State,
-    figures_of,
-    prices_at,
-    shown,
-    total,
-)
+from models.liquidation import Action, Figures
+from stress.cascade_marking import prices_at, see, total
+from stress.cascade_seats import Seats, note
+from stress.cascade_state import Group, Measures, Now, Prices, Record, Setting, State
 
 
 def start_record(paths: int, group: Group) -> Record:
@@ -43,85 +34,73 @@ def start_record(paths: int, group: Group) -> Record:
     )
 
 
-def note_actions(record: Sequence[Record], actions: Sequence[Action]) -> tuple[Record, ...]:
+def note_actions(
+    seats: Sequence[Seats], record: Sequence[Record], actions: Sequence[Action]
+) -> tuple[Record, ...]:
     """Marks what has happened to accounts: in part (book, takeover), in full (vault, takeover)."""
-    return tuple(
-        dataclasses.replace(
-            seen,
-            partial=seen.partial | action.book | action.partial,
-            full=seen.full | action.handover | action.full,
-        )
-        for seen, action in zip(record, actions, strict=True)
-    )
+    result = []
+    for seat, old, action in zip(seats, record, actions, strict=True):
+        yes = jnp.ones_like(seat.taken)
+        old = note(seat, action.book | action.partial, old, {"partial": yes})
+        result.append(note(seat, action.handover | action.full, old, {"full": yes}))
+    return tuple(result)
 
 
-def fresh(state: State) -> tuple[jax.Array, ...]:
-    """Accounts liquidatable for the first time at the marking of the state, bool `[p, n]`."""
-    return tuple(
-        jnp.isinf(record.first) & (seen.beyond | seen.unfunded)
-        for record, seen in zip(state.record, state.seen, strict=True)
-    )
-
-
-def record_first(setting: Setting, groups: Sequence[Group], now: Now, state: State) -> State:
+def record_first(
+    setting: Setting, seats: Sequence[Seats], figures: Sequence[Figures], now: Now, state: State
+) -> State:
     """Notes the accounts that are liquidatable for the first time at the marking of the state."""
-    new = fresh(state)
-    some = jnp.stack([jnp.any(flag) for flag in new]).any()
-    return jax.lax.cond(some, lambda s: _noted(setting, groups, now, new, s), lambda s: s, state)
-
-
-def _noted(setting: Setting, groups, now: Now, new_ones, state: State) -> State:
+    new = tuple(
+        seat.first_time & (seen.beyond | seen.unfunded)
+        for seat, seen in zip(seats, figures, strict=True)
+    )
     record = []
-    for old, seen, held, new in zip(state.record, state.seen, state.held, new_ones, strict=True):
+    for seat, seen, old, flag in zip(seats, figures, state.record, new, strict=True):
         values = {
-            "first": now.index.astype(old.first.dtype),
+            "first": jnp.broadcast_to(now.index.astype(old.first.dtype), flag.shape),
             "equity": seen.equity + seen.collateral,
-            "loan": jnp.maximum(held.pool, 0),
+            "loan": jnp.maximum(seat.held.pool, 0),
             "notional": seen.notional,
             "collateral": seen.collateral,
             "ratio": seen.ratio,
         }
-        taken = {k: jnp.where(new, v, getattr(old, k)) for k, v in values.items()}
-        record.append(dataclasses.replace(old, **taken))
-    return _attributed(
-        setting, groups, now, new_ones, dataclasses.replace(state, record=tuple(record))
+        record.append(note(seat, flag, old, values))
+    some = jnp.stack([jnp.any(flag) for flag in new]).any()
+    measures = jax.lax.cond(
+        some,
+        lambda m: _attributed(setting, seats, figures, now, new, state, m),
+        lambda m: m,
+        state.measures,
     )
+    return dataclasses.replace(state, record=tuple(record), measures=measures)
 
 
-def _attributed(setting: Setting, groups, now: Now, new_ones, state: State) -> State:
-    """Adds the new_ones liquidations to the sums by asset, and to those that impact caused."""
+def _attributed(
+    setting: Setting, seats, figures, now: Now, new_ones, state: State, old: Measures
+) -> Measures:
+    """Adds the new liquidations to the sums by asset, and to those that impact caused."""
     assets = state.transient.shape[0]
-    still = jnp.zeros_like(state.transient)
-    calm = prices_at(setting, now, still, still, still)
-    market = shown(setting, calm)
-    none = jnp.zeros_like(state.vault_cash)
-    value = [none for _ in range(assets)]
-    caused = [[none for _ in range(assets)] for _ in range(assets)]
-    caused_value = none
-    for group, held, seen, new in zip(groups, state.held, state.seen, new_ones, strict=True):
-        without = figures_of(setting.rules, group.account, held, market)
-        pushed = new & ~(without.beyond | without.unfunded)
-        exposed = exposures(setting, group, held, seen, state.prices, assets)
-        shares = _shares(setting, group, held, state.prices, calm, assets)
-        for j in range(assets):
-            value[j] = value[j] + total(jnp.where(new, exposed[j], 0))
-            caused_value = caused_value + total(jnp.where(pushed, exposed[j], 0))
-            for i in range(assets):
-                part = jnp.where(pushed, shares[i] * exposed[j], 0)
-                caused[i][j] = caused[i][j] + total(part)
-    old = state.measures
     if not assets:
-        return state
-    measures = dataclasses.replace(
-        old,
-        first_value=old.first_value + jnp.stack(value),
-        caused=old.caused + jnp.stack([jnp.stack(row) for row in caused]),
-        caused_value=old.caused_value + caused_value,
-    )
-    return dataclasses.replace(state, measures=measures)
+        return old
+    still = jnp.zeros_like(state.transient)
+    begin = dataclasses.replace(state.prices, passed=still)
+    calm = prices_at(setting, now, still, still, begin)
+    unmoved = see(setting, seats, [seat.held for seat in seats], calm)
+    first, caused, pushed_value = old.first_value, old.caused, old.caused_value
+    for seat, seen, without, new in zip(seats, figures, unmoved, new_ones, strict=True):
+        pushed = new & ~(without.beyond | without.unfunded)
+        exposed = jnp.stack(exposures(setting, seat, seat.held, seen, state.prices, assets))
+        shares = _shares(setting, seat, seat.held, state.prices, calm, assets)
+        own, other = (jnp.where(pushed[None], x, 0).astype(jnp.float64) for x in (exposed, shares))
+        first = first + total(jnp.where(new[None], exposed, 0))
+        pushed_value = pushed_value + jnp.sum(own, axis=(0, 2))
+        caused = caused + jnp.einsum("ipk,jpk->ijp", other, own)
+    return dataclasses.replace(old, first_value=first, caused=caused, caused_value=pushed_value)
 
 
-def exposures(setting: Setting, group: Group, held, seen, prices: Prices, assets: int) -> list:
+def exposures(
+    setting: Setting, group: Group | Seats, held, seen, prices: Prices, assets: int
+) -> list:
     """What an account has at stake in each asset, USDC `[p, n]`: perpetuals, pledged collateral."""
     result = [jnp.zeros_like(seen.equity) for _ in range(assets)]
     for i, m in enumerate(group.account.markets):
@@ -134,7 +113,7 @@ def exposures(setting: Setting, group: Group, held, seen, prices: Prices, assets
     return result
 
 
-def _shares(setting: Setting, group: Group, held, prices: Prices, calm: Prices, assets: int):
+def _shares(setting: Setting, group: Seats, held, prices: Prices, calm: Prices, assets: int):
     """Share of each asset's displacement in what the account has lost to displacement, `[p, n]`."""
     dtype = held.cash.dtype
     lost = [jnp.zeros_like(held.cash) for _ in range(assets)]
@@ -148,6 +127,6 @@ def _shares(setting: Setting, group: Group, held, prices: Prices, calm: Prices, 
             fall = (calm.token[c] - prices.token[c])[:, None].astype(dtype)
             counted = jnp.minimum(held.supplied[i], setting.rules.user_supply_cap[c])
             lost[a] = lost[a] + counted * fall * ((1 + setting.rules.ltv[c]) / 2)
-    lost = [jnp.maximum(x, 0) for x in lost]
-    whole = sum(lost[1:], lost[0]) if lost else jnp.ones_like(held.cash)
-    return [jnp.where(whole > 0, x / jnp.where(whole > 0, whole, 1), 0) for x in lost]
+    rows = jnp.maximum(jnp.stack(lost), 0)
+    whole = jnp.sum(rows, axis=0, keepdims=True)
+    return jnp.where(whole > 0, rows / jnp.where(whole > 0, whole, 1), 0)

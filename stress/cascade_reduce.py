@@ -16,7 +16,8 @@ from models.step import Settlement
 from stress.aggregate import reduce_tile
 from stress.cascade import CHANNELS, Seen, path_residual
 from stress.cascade_inventory import vault_equity
-from stress.cascade_state import Group, Now, State, total
+from stress.cascade_marking import see, total
+from stress.cascade_state import Group, Now, Setting, State
 from stress.engine import FrozenBook, Rows
 
 DECADES, PER_DECADE = 12, 20  # of the histogram of cumulative value, from 1 USDC
@@ -53,10 +54,10 @@ class CascadePaths:
     utilization: Float[Array, "p T 1"]
 
 
-def rows_of(groups: Sequence[Group], state: State) -> Rows:
+def rows_of(setting: Setting, groups: Sequence[Group], state: State) -> Rows:
     """Outcomes of every margin account, `[p, n]`, in the order of `FrozenBook.row`."""
-    parts = []
-    for group, record, seen, held in zip(groups, state.record, state.seen, state.held, strict=True):
+    parts, figures = [], see(setting, groups, state.held, state.prices)
+    for group, record, seen, held in zip(groups, state.record, figures, state.held, strict=True):
         gone = ~jnp.isinf(record.first)
 
         def at(first, last, gone=gone):
@@ -82,14 +83,17 @@ def rows_of(groups: Sequence[Group], state: State) -> Rows:
     return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *parts)
 
 
-def reduce_cascade(book: FrozenBook, groups, series: Now, state: State, seen: Seen, valid):
+def reduce_cascade(
+    setting: Setting, book: FrozenBook, groups, series: Now, state: State, seen: Seen, valid
+):
     """Counts and rows of one tile.
 
     Args:
+      setting: what does not change along a path.
       book: says which row belongs to which account.
       groups: structure of the accounts.
       series: the world outside.
-      state: at the horizon, marked.
+      state: at the horizon.
       seen: of every time.
       valid: bool `[p]`, paths that count.
 
@@ -99,7 +103,7 @@ def reduce_cascade(book: FrozenBook, groups, series: Now, state: State, seen: Se
     times = series.supply.shape[0]
     status = path_status(groups, state)
     known = valid & (status != NON_FINITE)
-    (counts, accounts), money = reduce_tile(times, book, rows_of(groups, state), known)
+    (counts, accounts), money = reduce_tile(times, book, rows_of(setting, groups, state), known)
     value = jnp.sum(seen.channel, axis=1)
     whole = jnp.where(known[None, None], jnp.nan_to_num(seen.channel), 0)
     extra = CascadeCounts(

@@ -20,8 +20,9 @@ from models.reserve import (
     settled,
     used_share,
 )
+from stress.cascade_marking import see, total, wanted_of
 from stress.cascade_outside import outside_levels, reached
-from stress.cascade_state import Group, Now, Setting, State, total, wanted_of
+from stress.cascade_state import Group, Now, Setting, State
 
 
 def accrue(setting: Setting, groups: Sequence[Group], now: Now, oracle, state: State) -> State:
@@ -35,25 +36,23 @@ def accrue(setting: Setting, groups: Sequence[Group], now: Now, oracle, state: S
       state: of the end of the previous step; `reserve` holds the growths of this one.
 
     Returns:
-      The state with interest and funding in everybody's cash; pool positions are grown by it.
+      The state with interest in everybody's cash, pool positions grown by it, and the funding in
+      what a long has paid per contract.
     """
     r = state.reserve
     per_contract = now.funding * now.hours * oracle
-    held, makers = [], jnp.zeros_like(state.vault_cash)
+    held = []
     for group, own in zip(groups, state.held, strict=True):
-        cash, pool = own.cash, own.pool
-        for i, m in enumerate(group.account.markets):
-            cash = cash - own.size[i] * per_contract[m][:, None].astype(cash.dtype)
-            makers = makers + total(own.size[i]) * per_contract[m]
         if group.account.portfolio:
+            cash, pool = own.cash, own.pool
             growth = jnp.where(
                 pool > 0,
                 *(g[:, None].astype(cash.dtype) for g in (r.borrow_growth, r.supply_growth)),
             )
-            cash, pool = cash - pool * growth, pool * (1 + growth)
-        held.append(dataclasses.replace(own, cash=cash, pool=pool))
+            own = dataclasses.replace(own, cash=cash - pool * growth, pool=pool * (1 + growth))
+        held.append(own)
     vault = -jnp.sum(state.vault_size * per_contract, axis=0)
-    makers = makers - vault
+    makers = jnp.sum(state.contracts * per_contract, axis=0) - vault
     lent = r.vault_lent * r.supply_growth
     debt = r.takeover_debt * r.borrow_growth
     outside_debt = r.borrowed - r.loans - r.takeover_debt
@@ -70,6 +69,7 @@ def accrue(setting: Setting, groups: Sequence[Group], now: Now, oracle, state: S
     return dataclasses.replace(
         state,
         held=tuple(held),
+        prices=dataclasses.replace(state.prices, paid=state.prices.paid + per_contract),
         vault_cash=state.vault_cash + vault + lent,
         takeover_cash=state.takeover_cash - debt,
         reserve=dataclasses.replace(
@@ -103,7 +103,7 @@ def follow(
       setting: what does not change.
       groups: structure of the accounts.
       now: the time.
-      state: marked; pool positions grown by their interest.
+      state: at its prices; pool positions grown by their interest.
       where: bool `[p]`, paths on which it happens; None for all.
       grow_outside: whether outside borrowers move to their new level first.
 
@@ -119,8 +119,9 @@ def follow(
         r = dataclasses.replace(r, wanted_supply=supply)
         r = dataclasses.replace(r, outside_borrow=outside_draws(r, target, loans, idle))
         state = reached(dataclasses.replace(state, reserve=r), now)
+    figures = see(setting, groups, state.held, state.prices)
     plans = [_plan(setting, group, own, seen)
-             for group, own, seen in zip(groups, state.held, state.seen, strict=True)]  # fmt: skip
+             for group, own, seen in zip(groups, state.held, figures, strict=True)]  # fmt: skip
     base = [own if plan is None else dataclasses.replace(own, pool=plan["base"])
             for own, plan in zip(state.held, plans, strict=True)]  # fmt: skip
     loans, idle = loans_and_idle(base)
@@ -177,7 +178,8 @@ def _follow_alone(setting: Setting, groups, now: Now, state: State, where) -> St
     """Each account sees the whole free liquidity of a reserve that the book does not move."""
     limits = (setting.venue.assumptions.reserve_liquidity_limits_credit > 0) & (now.index > 0)
     held = []
-    for group, own, seen in zip(groups, state.held, state.seen, strict=True):
+    figures = see(setting, groups, state.held, state.prices)
+    for group, own, seen in zip(groups, state.held, figures, strict=True):
         if not group.account.portfolio:
             held.append(own)
             continue
@@ -203,11 +205,10 @@ def _follow_alone(setting: Setting, groups, now: Now, state: State, where) -> St
     return dataclasses.replace(state, held=tuple(held), reserve=r)
 
 
-def start_of_book(state: State) -> State:
+def start_of_book(r: Reserve) -> Reserve:
     """The book's loans and idle balances now are those that the given reserve contains."""
-    r = state.reserve
     r = dataclasses.replace(r, loans_start=r.loans, idle_start=r.idle)
-    return dataclasses.replace(state, reserve=dataclasses.replace(r, **settled(r)))
+    return dataclasses.replace(r, **settled(r))
 
 
 def coming_rates(setting: Setting, now: Now, state: State) -> State:

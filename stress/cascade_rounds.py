@@ -2,31 +2,30 @@
 
 All decisions of a round use the marking at its start. A path without an action passes a round
 unchanged, so the loop runs until no path of the tile acts, or to the round limit, which is a status
-of the paths still acting.
+of the paths still acting. Who is liquidatable is asked of the whole book; everything else is of the
+seats that those accounts take (`stress.cascade_seats`).
 """
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
-from models.impact import Fill, execute
-from models.ledger import booked
-from models.liquidation import Action
+from models.liquidation import Action, Figures
 from stress.cascade_handover import hand_over
-from stress.cascade_record import fresh, note_actions, record_first
-from stress.cascade_state import (
-    Group,
-    Now,
-    Setting,
-    State,
-    decisions,
-    orders_of,
-    prices_at,
-    see,
-    shown,
-    total,
+from stress.cascade_marking import decisions, once, orders_of, see_closely, shown, triggered
+from stress.cascade_record import note_actions, record_first
+from stress.cascade_seats import Seats, leave_seats, take_seats
+from stress.cascade_state import Group, Now, Setting, State
+from stress.cascade_trades import (
+    book_orders,
+    execute_orders,
+    market_flow,
+    moved_prices,
+    served_of,
+    take_over,
 )
 
 SLACK = 1e-9  # of a count of takeover rounds
@@ -51,35 +50,79 @@ def play_rounds(
     interval = setting.venue.liquidation.takeover_interval
     due = jnp.maximum(1, jnp.floor(now.hours / interval + SLACK))
 
-    def actions_of(state, round_):
+    def look(seats, round_, state):
+        """Figures of those in the seats, and what is decided about them."""
+        seen = see_closely(setting, seats, state.prices)
         may_take = jnp.broadcast_to(jnp.asarray(round_, due.dtype) < due, state.vault_cash.shape)
         odd = jnp.asarray(round_ % 2 == 1)
-        return tuple(
-            decisions(setting.rules, group.account, held, seen, first | odd, may_take)
-            for group, held, seen, first in zip(groups, state.held, state.seen, order, strict=True)
+        actions = tuple(
+            _of_seats(
+                decisions(
+                    setting.rules, seat.account, seat.held, own, seat.perps_first | odd, may_take
+                ),
+                seat,
+            )
+            for seat, own in zip(seats, seen, strict=True)
         )
+        return seen, actions
 
     def going(carry):
-        round_, acting, *_, state, _ = carry
-        new = jnp.stack([jnp.any(flag) for flag in fresh(state)]).any()
-        return (jnp.any(acting) | new) & (round_ < setting.round_limit)
+        round_, flags, _, _ = carry
+        some = jnp.stack([jnp.any(flag) for flag in flags]).any()
+        return some & (round_ <= setting.round_limit)
+
+    def turn(width, round_, carry):
+        """One round with so many seats; flags of paths that are done are taken back."""
+        flags, state, moved = carry
+        seats = take_seats(groups, state, order, flags, width)
+        seen, actions = look(seats, round_, state)
+        acting = _anybody(actions)
+        late = jnp.asarray(round_ >= setting.round_limit)  # one more look: who would still act
+        state = dataclasses.replace(state, round_limit=state.round_limit | (acting & late))
+
+        def play(carry):
+            _, state, moved = carry
+            state = record_first(setting, seats, seen, now, state)
+            state, effective = play_round(
+                setting, groups, seats, seen, now, previous_mark, actions, state
+            )
+            some = acting & effective
+            state = dataclasses.replace(state, measures=_counted(state.measures, some, round_))
+            flags = (flag & some[:, None] for flag in triggered(setting, groups, state))
+            return tuple(flags), state, moved | some
+
+        return once(~late, play, (flags, state, moved))
 
     def body(carry):
-        round_, acting, actions, state, moved = carry
-        state = record_first(setting, groups, now, state)
-        # A path that is done stays as it is while others of its tile go on.
-        actions = jax.tree.map(lambda flag: flag & acting[:, None], actions)
-        state, effective = play_round(setting, groups, now, previous_mark, actions, state)
-        some = acting & effective
-        state = dataclasses.replace(state, measures=_counted(state.measures, some, round_))
-        actions = actions_of(state, round_ + 1)
-        return round_ + 1, some & anybody(actions), actions, state, moved | some
+        round_, *rest = carry
+        counts = jnp.stack([jnp.max(jnp.sum(f, axis=1, dtype=jnp.int32)) for f in rest[0]])
+        most, less, left = jnp.max(counts), 0, tuple(rest)
+        for width in widths:
+            fits = (most > less) & (most <= width)
+            left = once(fits, partial(turn, width, round_), left)
+            less = width
+        return round_ + 1, *left
 
-    actions = actions_of(state, 0)
-    acting = anybody(actions)
-    start = (jnp.zeros((), jnp.int32), acting, actions, state, jnp.zeros_like(acting))
-    _, acting, _, state, moved = jax.lax.while_loop(going, body, start)
-    return dataclasses.replace(state, round_limit=state.round_limit | acting), moved
+    largest = max(group.equity.shape[0] for group in groups)
+    widths = (*(width for width in setting.seats if width < largest), largest)
+    no = jnp.zeros_like(state.round_limit)
+    start = (jnp.zeros((), jnp.int32), triggered(setting, groups, state), state, no)
+    *_, state, moved = jax.lax.while_loop(going, body, start)
+    return state, moved
+
+
+def _of_seats(action: Action, seat: Seats) -> Action:
+    """The action where the seat is taken: what lies in an empty one is somebody else's."""
+    return jax.tree.map(lambda flag: flag & seat.taken, action)
+
+
+def _anybody(actions: Sequence[Action]) -> jax.Array:
+    """Paths on which some account acts, bool `[p]`."""
+    result = jnp.zeros(actions[0].book.shape[:1], bool)
+    for action in actions:
+        acts = action.book | action.handover | action.partial | action.full | action.absorb
+        result = result | jnp.any(acts, axis=1)
+    return result
 
 
 def _counted(measures, some, round_):
@@ -92,161 +135,43 @@ def _counted(measures, some, round_):
     )
 
 
-def anybody(actions: Sequence[Action]) -> jax.Array:
-    """Paths on which some account acts, bool `[p]`."""
-    flags = [jnp.any(flag, axis=1) for action in actions for flag in vars(action).values()]
-    result = flags[0]
-    for flag in flags[1:]:
-        result = result | flag
-    return result
-
-
 def play_round(
-    setting: Setting, groups: Sequence[Group], now: Now, previous_mark, actions, state: State
+    setting: Setting,
+    groups: Sequence[Group],
+    seats: Sequence[Seats],
+    seen: Sequence[Figures],
+    now: Now,
+    previous_mark,
+    actions: Sequence[Action],
+    state: State,
 ) -> tuple[State, jax.Array]:
-    """One round; returns the state at its new marking, and whether anything had effect `[p]`."""
-    contracts, cooldowns = [], []
+    """One round; returns the state at its new prices, and whether anything had effect `[p]`."""
     market = shown(setting, state.prices)
-    for group, held, action in zip(groups, state.held, actions, strict=True):
-        ordered, cooldown = orders_of(setting.rules, group, held, market, action.book, now.time)
-        contracts.append(ordered)
-        cooldowns.append(cooldown)
-    fills = execute_orders(setting, state, market_flow(setting, groups, state, contracts))
-    served = _served(setting, groups, contracts, fills, actions)
-    effective = _others(actions)
-    for action, got in zip(actions, served, strict=True):
-        effective = effective | jnp.any(got, axis=1)
-        stuck = jnp.any(action.book & ~got, axis=1)
-        state = dataclasses.replace(state, empty_depth=state.empty_depth | stuck)
-    cooldowns = [
-        jnp.where(got, until, held.cooldown)
-        for got, until, held in zip(served, cooldowns, state.held, strict=True)
+    ordered = [
+        orders_of(setting.rules, seat.account, seat.held, market, action.book, now.time)
+        for seat, action in zip(seats, actions, strict=True)
     ]
-    state = hand_over(setting, groups, previous_mark, actions, state)
-    state = _book(setting, groups, state, contracts, cooldowns, fills)
-    state = _takeover(setting, groups, actions, state)
+    orders = [units for units, _ in ordered]
+    fill = execute_orders(setting, state, market_flow(setting, seats, state, orders))
+    served = served_of(setting, seats, orders, fill, actions)
+    effective, stuck = jnp.zeros_like(state.empty_depth), state.empty_depth
+    for action, got in zip(actions, served, strict=True):
+        others = action.handover | action.partial | action.full | action.absorb
+        effective = effective | jnp.any(got | others, axis=1)
+        stuck = stuck | jnp.any(action.book & ~got, axis=1)
+    cooldowns = [
+        jnp.where(got, until, seat.held.cooldown)
+        for got, (_, until), seat in zip(served, ordered, seats, strict=True)
+    ]
+    seats, state = hand_over(setting, groups, seats, seen, previous_mark, actions, state)
+    seats, state = book_orders(setting, seats, state, orders, cooldowns, fill)
+    seats, state = take_over(setting, seats, seen, actions, state)
     state = dataclasses.replace(
         state,
-        transient=_stack([f.transient for f in fills], state.transient),
-        permanent=_stack([f.permanent for f in fills], state.permanent),
+        held=leave_seats(seats, state.held),
+        record=note_actions(seats, state.record, actions),
+        transient=fill.transient,
+        permanent=fill.permanent,
+        empty_depth=stuck,
     )
-    state = moved_prices(setting, now, state)
-    state = dataclasses.replace(state, record=note_actions(state.record, actions))
-    return see(setting, groups, state), effective
-
-
-def moved_prices(setting: Setting, now: Now, state: State) -> State:
-    """Prices after the flows of the state, and how far they have ever been moved."""
-    prices = prices_at(setting, now, state.transient, state.permanent, state.prices.passed)
-    reach = jnp.maximum(state.measures.overshoot, jnp.abs(prices.x))
-    measures = dataclasses.replace(state.measures, overshoot=reach)
-    return dataclasses.replace(state, prices=prices, measures=measures)
-
-
-def _stack(rows, like):
-    return jnp.stack(rows) if rows else like
-
-
-def market_flow(setting: Setting, groups, state: State, contracts) -> list[jax.Array]:
-    """Net orders per asset at the mark, USDC `[p]`, buys positive."""
-    flow = [jnp.zeros_like(state.vault_cash) for _ in range(state.transient.shape[0])]
-    for group, ordered in zip(groups, contracts, strict=True):
-        for m, units in zip(group.account.markets, ordered, strict=True):
-            a = setting.market_asset[m]
-            flow[a] = flow[a] + total(units) * state.prices.mark[m]
-    return flow
-
-
-def execute_orders(setting: Setting, state: State, flow: Sequence[jax.Array]) -> list[Fill]:
-    """Fills of net orders per asset."""
-    return [
-        execute(setting.impact, a, state.transient[a], state.permanent[a], state.depth[a], q)
-        for a, q in enumerate(flow)
-    ]
-
-
-def _others(actions: Sequence[Action]) -> jax.Array:
-    return anybody([dataclasses.replace(a, book=jnp.zeros_like(a.book)) for a in actions])
-
-
-def _served(setting: Setting, groups, contracts, fills, actions) -> list[jax.Array]:
-    """Accounts of which some order is executed, bool `[p, n]` per group."""
-    served = []
-    for group, ordered, action in zip(groups, contracts, actions, strict=True):
-        got = jnp.zeros_like(action.book)
-        for m, units in zip(group.account.markets, ordered, strict=True):
-            got = got | ((units != 0) & (fills[setting.market_asset[m]].share > 0)[:, None])
-        served.append(got & action.book)
-    return served
-
-
-def _book(setting: Setting, groups, state: State, contracts, cooldowns, fills) -> State:
-    """Executes the orders: sizes, cash, the makers' other side."""
-    held, makers = [], jnp.zeros_like(state.vault_cash)
-    notional, slippage = makers, makers
-    for group, own, ordered, cooldown in zip(groups, state.held, contracts, cooldowns, strict=True):
-        cash, sizes = own.cash, []
-        for i, m in enumerate(group.account.markets):
-            fill = fills[setting.market_asset[m]]
-            mark, units = state.prices.mark[m], ordered[i]
-            price = mark * jnp.exp(fill.premium)
-            done = units * fill.share[:, None].astype(units.dtype)
-            whole = (units == -own.size[i]) & (fill.share >= 1)[:, None]
-            sizes.append(jnp.where(whole, 0, own.size[i] + done))
-            cash = cash - done * price[:, None].astype(units.dtype)
-            bought = total(done)
-            makers = makers + bought * price
-            notional = notional + total(jnp.abs(done)) * mark
-            slippage = slippage + bought * (price - mark)
-        held.append(dataclasses.replace(own, cash=cash, size=tuple(sizes), cooldown=cooldown))
-    measures = dataclasses.replace(
-        state.measures,
-        book_notional=state.measures.book_notional + notional,
-        slippage=state.measures.slippage + slippage,
-    )
-    return dataclasses.replace(
-        state, held=tuple(held), measures=measures, parties=booked(state.parties, makers=makers)
-    )
-
-
-def _takeover(setting: Setting, groups, actions, state: State) -> State:
-    """The backstop takes collateral and loans at the reserve's oracle price."""
-    held = []
-    taken = [jnp.zeros_like(state.vault_cash) for _ in range(state.takeover_held.shape[0])]
-    cash_out, value, surplus, short = (jnp.zeros_like(state.vault_cash) for _ in range(4))
-    share = setting.rules.liquidation.takeover_share
-    for group, own, seen, action in zip(groups, state.held, state.seen, actions, strict=True):
-        if not group.account.portfolio:
-            held.append(own)
-            continue
-        debt = jnp.maximum(-seen.equity, 0)
-        part = jnp.where(action.full, 1, jnp.where(action.partial, share, 0))
-        part = part.astype(own.cash.dtype)
-        paid = jnp.where(action.full, debt, part * seen.collateral)
-        supplied = []
-        for i, c in enumerate(group.account.tokens):
-            units = own.supplied[i]
-            taken[c] = taken[c] + total(part * units)
-            supplied.append(jnp.where(action.full, 0, units - part * units))
-        held.append(dataclasses.replace(own, cash=own.cash + paid, supplied=tuple(supplied)))
-        cash_out = cash_out + total(paid)
-        value = value + total(part * seen.collateral)
-        beyond = jnp.where(action.full, seen.collateral - debt, 0)
-        surplus = surplus + total(jnp.maximum(beyond, 0))
-        short = short + total(jnp.maximum(-beyond, 0))
-    measures = dataclasses.replace(
-        state.measures,
-        takeover_value=state.measures.takeover_value + value,
-        surplus_kept=state.measures.surplus_kept + surplus,
-        shortfall=state.measures.shortfall + short,
-    )
-    return dataclasses.replace(
-        state,
-        held=tuple(held),
-        measures=measures,
-        takeover_cash=state.takeover_cash - cash_out,
-        takeover_held=_stack(
-            [h + t for h, t in zip(state.takeover_held, taken, strict=True)], state.takeover_held
-        ),
-        parties=booked(state.parties, takeover=-cash_out),
-    )
+    return moved_prices(setting, now, state), effective

@@ -1,28 +1,25 @@
-"""What a cascade carries along its paths, and the small pieces its rooms share.
+"""What a cascade carries along its paths.
 
 Axes: `p` paths of a tile, `n` margin accounts of a group, `M` markets, `C` collateral tokens, `A`
 assets. Account figures are in the precision of the run, everything of a path is float64.
 """
 
-import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from models.account import Account, Market
-from models.impact import Impact, total_displacement
+from models.account import Account
+from models.impact import Impact
 from models.ledger import Parties
-from models.liquidation import Figures, Holding, decide, figures, judge, orders, wanted_pool
+from models.liquidation import Holding
 from models.reserve import Reserve
 from models.venue import Venue
-from stress.utilization import PoolState
 from stress.utilization_model import Spike, UtilizationModel
 
 Paths = Float[Array, "p"]
+SEATS = (16, 96)  # of a group, as few as suffice for every path of a tile; else all its accounts
 
 
 @jax.tree_util.register_dataclass
@@ -44,6 +41,7 @@ class Setting:
     token_asset: tuple[int, ...] = field(metadata={"static": True})  # -1: none
     lending: str = field(metadata={"static": True})  # react, book or process
     round_limit: int = field(metadata={"static": True})
+    seats: tuple[int, ...] = field(default=SEATS, metadata={"static": True})  # ascending
     driver: int = field(metadata={"static": True})  # asset whose return moves lenders; -1: none
     rules: Venue  # in the precision of the run
     venue: Venue  # float64, for path-level arithmetic
@@ -74,6 +72,7 @@ class Prices:
     spot: Float[Array, "C p"]  # as it sells
     x: Float[Array, "A p"]  # displacement of marks by our own trades, log
     passed: Float[Array, "A p"]  # part of it that the oracle shows
+    paid: Float[Array, "M p"]  # funding that a long has paid per contract since the start
 
 
 @jax.tree_util.register_dataclass
@@ -127,8 +126,8 @@ class Measures:
 class State:
     """State of a tile of paths between steps."""
 
-    held: tuple[Holding, ...]  # per group, leaves [p, n]
-    seen: tuple[Figures, ...]  # at `prices`
+    held: tuple[Holding, ...]  # per group, leaves [p, n]; funding since the start not in the cash
+    contracts: Float[Array, "M p"]  # of all accounts together
     record: tuple[Record, ...]
     prices: Prices
     transient: Float[Array, "A p"]  # USDC of flow
@@ -172,121 +171,3 @@ class Now:
     borrow_growth: Paths  # with `process`
     supply_growth: Paths
     free: Paths
-
-
-def prices_at(setting: Setting, now: Now, transient, permanent, shown) -> Prices:
-    """Fundamental prices moved by the displacement of our own trades.
-
-    What the oracle passes on of a displacement stays as it was, `shown` `[A, p]`, while it is late.
-    """
-    impact = setting.impact
-    rows = [
-        total_displacement(impact, a, transient[a], permanent[a]) for a in range(transient.shape[0])
-    ]
-    x = jnp.stack(rows) if rows else transient
-    through = impact.pass_through[:, None] * x
-    passed = jnp.where(now.live, through, shown)
-
-    def moved(prices, assets, by):
-        rows = [
-            price * (jnp.exp(by[a]) if a >= 0 else 1.0)
-            for price, a in zip(prices, assets, strict=True)
-        ]
-        return jnp.stack(rows) if rows else prices
-
-    return Prices(
-        mark=moved(now.mark, setting.market_asset, x),
-        oracle=moved(now.oracle, setting.market_asset, passed),
-        token=moved(now.token, setting.token_asset, passed),
-        spot=moved(now.spot, setting.token_asset, through),
-        x=x,
-        passed=passed,
-    )
-
-
-def shown(setting: Setting, prices: Prices) -> Market:
-    """The prices as the kernels of accounts see them, in the precision of the run."""
-    dtype = setting.rules.transfer_margin.dtype
-    one = jnp.ones((1, prices.x.shape[1]), dtype)
-    mark = prices.mark.astype(dtype)
-    return Market(
-        mark=mark,
-        settlement=mark,  # funding is in the cash already, and so is interest
-        collateral_price=prices.token.astype(dtype),
-        quote_price=one,
-        borrow_growth=0 * one,
-        supply_growth=0 * one,
-        borrow_index=one,
-        supply_index=one,
-        free_liquidity=0 * one,
-    )
-
-
-def over_accounts(kernel, shared: int):
-    """A kernel `(venue, account, ...)` over paths and accounts: `[p, n]` and `[F, p]` leaves.
-
-    Args:
-      kernel: takes venue, account, per-account leaves and then `shared` per-path ones.
-      shared: number of trailing arguments that all accounts of a path share.
-    """
-
-    def run(venue, account, *rest):
-        own, common = rest[: len(rest) - shared], rest[len(rest) - shared :]
-        inner = (None, -1, *(-1 for _ in own), *(None for _ in common))
-        outer = (None, None, *(-2 for _ in own), *(-1 for _ in common))
-        accounts = jax.vmap(kernel, in_axes=inner, out_axes=-1)
-        return jax.vmap(accounts, in_axes=outer, out_axes=-2)(venue, account, *own, *common)
-
-    return run
-
-
-figures_of = over_accounts(figures, 1)
-judged = over_accounts(judge, 1)
-wanted_of = over_accounts(wanted_pool, 0)
-decisions = over_accounts(decide, 1)  # may_take is one per path
-
-
-def orders_of(venue, group: Group, held: Holding, market: Market, book, now):
-    """Market orders `[p, n]` per market of the group, and cooldowns."""
-    marks = tuple(
-        jnp.broadcast_to(market.mark[m][:, None], book.shape) for m in group.account.markets
-    )
-    return orders(venue, held, marks, book, now.astype(held.cooldown.dtype))
-
-
-def total(values) -> Paths:
-    """Sum over accounts, float64 `[p]`."""
-    return jnp.sum(values.astype(jnp.float64), axis=-1)
-
-
-def see(setting: Setting, groups: Sequence[Group], state: State) -> State:
-    """Marks every account at the prices of the state."""
-    market = shown(setting, state.prices)
-    seen = tuple(
-        figures_of(setting.rules, group.account, held, market)
-        for group, held in zip(groups, state.held, strict=True)
-    )
-    return dataclasses.replace(state, seen=seen)
-
-
-__all__ = [
-    "Backstops",
-    "Group",
-    "Measures",
-    "Now",
-    "PoolState",
-    "Prices",
-    "Record",
-    "Setting",
-    "State",
-    "decisions",
-    "figures_of",
-    "judged",
-    "orders_of",
-    "over_accounts",
-    "prices_at",
-    "see",
-    "shown",
-    "total",
-    "wanted_of",
-]

@@ -20,6 +20,7 @@ from models.account import Account, Market
 from models.reach import out_of_reach
 from models.step import Settlement, follow, reached, settle, start, step
 from models.venue import Venue
+from stress.arrays import device_array
 from stress.course import Course, course_of
 from stress.packed import packed, unpacked
 
@@ -198,10 +199,10 @@ def owners(row: np.ndarray, further: np.ndarray, group: np.ndarray, groups: int,
     row_account = np.full(rows, len(row))
     row_account[row] = np.arange(len(row))
     return {
-        "shared": jnp.asarray(shared, int),
-        "of_shared": jnp.asarray(of_shared, int),
-        "row_account": jnp.asarray(row_account),
-        "row_group": jnp.asarray(row_group),
+        "shared": device_array(shared, int),
+        "of_shared": device_array(of_shared, int),
+        "row_account": device_array(row_account, int),
+        "row_group": device_array(row_group, int),
     }
 
 

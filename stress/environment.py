@@ -39,10 +39,12 @@ def prepare_environment(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
       cpuinfo: where Linux describes the processor; absent elsewhere.
     """
     os.environ["JAX_ENABLE_X64"] = "1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # 3: XLA logs an error for every kept program it loads, for it takes two settings of its
+    # compiler (prefer-no-gather, -scatter) for instructions that the processor lacks.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     given = os.environ.get("XLA_FLAGS", "").strip()
     names_a_file = bool(given) and not given.startswith("--")
-    version = _installed("jaxlib")
+    version = installed("jaxlib")
     if "jax" in sys.modules or names_a_file or not OLDEST <= version < NEWEST:
         return
     wanted = [NO_LIBRARY_FUSION, VECTOR_WIDTH] if _has_avx512(cpuinfo) else [NO_LIBRARY_FUSION]
@@ -70,7 +72,7 @@ def check_versions() -> None:
       installed, and when JAX runs without 64-bit floats.
     """
     for package in ("jax", "jaxlib"):
-        version = _installed(package)
+        version = installed(package)
         shown = ".".join(map(str, version)) or "missing"
         if version[:3] == MISCOMPILES:
             raise EnvironmentUnusable(
@@ -87,7 +89,7 @@ def check_versions() -> None:
         )
 
 
-def _installed(package: str) -> tuple[int, ...]:
+def installed(package: str) -> tuple[int, ...]:
     """Release numbers of an installed package; empty when it is not installed."""
     try:
         release = re.match(r"\d+(\.\d+)*", metadata.version(package))

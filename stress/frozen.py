@@ -13,6 +13,7 @@ from models.account import Account, Market
 from models.reach import Range, out_of_reach
 from models.step import start
 from models.venue import Venue
+from stress.arrays import device_array
 from stress.book import (
     Book,
     MarginAccounts,
@@ -80,7 +81,7 @@ def freeze(
         tokens = [c for c in tokens if coarse or (rows.supplied[index, c] != 0).any()]
         if len(index) > account_tile:  # tiles whose accounts are all far off are passed over
             alone = _account(
-                rows, markets, tokens, portfolio, lambda x, i=index: jnp.asarray(x[i].T)
+                rows, markets, tokens, portfolio, lambda x, i=index: device_array(x[i].T)
             )
             moves = widest_moves(venue, alone, market_now(book))
             index = index[np.argsort(moves, kind="stable")]
@@ -97,10 +98,10 @@ def freeze(
         accounts=tuple(accounts),
         entry=tuple(entry),
         equity=tuple(equity),
-        row=jnp.asarray(place[:users]),
-        isolated_row=jnp.asarray(place[users:]),
-        isolated_owner=jnp.asarray(further),
-        group=jnp.asarray(group),
+        row=device_array(place[:users], int),
+        isolated_row=device_array(place[users:], int),
+        isolated_owner=device_array(further, int),
+        group=device_array(group, int),
         groups=len(names),
         path_tile=path_tile,
         **owners(place[:users], further, group, len(names), offset),
@@ -166,7 +167,7 @@ def _tiler(index: np.ndarray, account_tile: int) -> Callable[[np.ndarray], jax.A
     def tile(values: np.ndarray) -> jax.Array:
         full = np.zeros((tiles * size, *values.shape[1:]))
         full[: len(index)] = values[index]
-        return jnp.asarray(np.moveaxis(full.reshape(tiles, size, *values.shape[1:]), 1, -1))
+        return device_array(np.moveaxis(full.reshape(tiles, size, *values.shape[1:]), 1, -1))
 
     return tile
 
@@ -203,9 +204,10 @@ def used_part(book: Book) -> Book:
 
 
 def in_precision(tree, precision: str):
-    """Floating leaves of a pytree in another precision; integers stay."""
+    """Floating leaves of a pytree in another precision, cast on the host; integers stay."""
 
     def cast(x):
-        return x.astype(precision) if jnp.issubdtype(x.dtype, jnp.floating) else x
+        floating = jnp.issubdtype(x.dtype, jnp.floating) and x.dtype != precision
+        return device_array(x, precision) if floating else x
 
     return jax.tree.map(cast, tree)

@@ -22,6 +22,7 @@ from models.portfolio import (
 )
 from models.step import reached, start, step
 from models.venue import Venue
+from stress.arrays import device_array
 from stress.book import Book, MarginAccounts
 from stress.venue_files import VenueBook
 from stress.venues import build_venue
@@ -75,18 +76,18 @@ def book_venue(book: Book, venue_book: VenueBook, assumptions: Mapping[str, obje
 
 def market_now(book: Book) -> Market:
     """What every account sees at the book's prices, before any time has passed."""
-    marks = jnp.array([book.marks[m] for m in book.markets], float)
-    one = jnp.ones(len(book.quotes))
+    marks = device_array([book.marks[m] for m in book.markets])
+    one, none = (device_array(np.full(len(book.quotes), x)) for x in (1.0, 0.0))
     return Market(
         mark=marks,
         settlement=marks,
-        collateral_price=jnp.array([book.token_prices[t] for t in book.tokens], float),
-        quote_price=jnp.array([book.token_prices.get(q, 1.0) for q in book.quotes], float),
-        borrow_growth=one * 0,
-        supply_growth=one * 0,
+        collateral_price=device_array([book.token_prices[t] for t in book.tokens]),
+        quote_price=device_array([book.token_prices.get(q, 1.0) for q in book.quotes]),
+        borrow_growth=none,
+        supply_growth=none,
         borrow_index=one,
         supply_index=one,
-        free_liquidity=one * jnp.inf,
+        free_liquidity=device_array(np.full(len(book.quotes), np.inf)),
     )
 
 

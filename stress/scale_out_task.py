@@ -102,10 +102,12 @@ def _plan(order: Order):
         check_versions()
         _check_same(order)
         from stress.campaign import plan
+        from stress.compile_cache import keep_programs
         from stress.config import digest_of
         from stress.doctor import self_test
         from stress.engine_canary import engine_canary
 
+        keep_programs()
         campaign = pickle.loads(order.campaign)
         if digest_of(campaign) != order.digest:
             raise EnvironmentUnusable("files that the campaign names differ there from those here.")

@@ -22,8 +22,9 @@ from jaxtyping import Array, Float
 from models.impact import displacement
 from models.liquidation import Figures, Holding
 from stress.cascade import start
+from stress.cascade_marking import figures_of, shown, total
 from stress.cascade_record import exposures
-from stress.cascade_state import Group, Now, Prices, Setting, figures_of, shown, total
+from stress.cascade_state import Group, Now, Prices, Setting
 
 BOUNDS = ("shock", "least", "greatest")
 SHOCKS = np.linspace(0.02, 0.6, 30)  # simple falls
@@ -134,7 +135,7 @@ def _fallen(setting: Setting, first: Now, x: Array) -> Prices:
     mark = moved(first.mark, setting.market_asset)
     token = moved(first.token, setting.token_asset)
     by = -x[:, None]
-    return Prices(mark=mark, oracle=mark, token=token, spot=token, x=by, passed=by)
+    return Prices(mark=mark, oracle=mark, token=token, spot=token, x=by, passed=by, paid=0 * mark)
 
 
 def _sales(

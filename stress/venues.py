@@ -10,6 +10,7 @@ from jax import Array
 
 from models.margin import tiers_from_leverage
 from models.venue import Assumptions, Funding, Lending, LiquidationRules, Venue
+from stress.arrays import device_array
 from stress.errors import EnvironmentUnusable, InputError
 from stress.files import suggest
 from stress.venue_files import (
@@ -203,4 +204,4 @@ def _cap(cap: Cap) -> float:
 
 
 def _array(values: object) -> Array:
-    return jnp.asarray(np.asarray(values, dtype=np.float64))
+    return device_array(values)

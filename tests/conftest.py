@@ -2,6 +2,8 @@
 
 # ruff: noqa: E402
 import gc
+import os
+import tempfile
 from pathlib import Path
 
 from stress.environment import prepare_environment
@@ -11,6 +13,9 @@ prepare_environment()
 import jax
 import pytest
 from hypothesis import settings
+
+PROGRAMS = tempfile.TemporaryDirectory()  # of commands that tests start: they share programs
+os.environ["JAX_COMPILATION_CACHE_DIR"] = PROGRAMS.name
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")

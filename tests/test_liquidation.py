@@ -29,7 +29,7 @@ def account(portfolio: bool) -> Account:
 
 def holding(size: float = 1.0, supplied: float = 1.0, cooldown: float = -jnp.inf) -> Holding:
     return Holding(
-        cash=jnp.asarray(0.0), size=(jnp.asarray(size),), supplied=(jnp.asarray(supplied),),
+        cash=jnp.asarray(0.0), size=jnp.asarray([size]), supplied=jnp.asarray([supplied]),
         pool=jnp.asarray(0.0), rationed=jnp.asarray(False), cooldown=jnp.asarray(cooldown),
     )  # fmt: skip
 

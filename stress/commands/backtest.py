@@ -28,11 +28,13 @@ def backtest_command(
     from reports.backtest_figures import write_figures
     from stress.backtest_run import run_backtest, steps_of, subjects_of
     from stress.candles import read_folder
+    from stress.compile_cache import keep_programs
     from stress.model_variants import model_names
     from stress.provenance import version
     from stress.results import as_json
     from stress.store import write_atomically
 
+    keep_programs()
     names = list(model_names(models))
     spans = [_hours("--horizons", h) for h in horizons]
     series = read_folder(candles, assets)

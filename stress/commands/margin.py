@@ -13,9 +13,11 @@ FEW = 10  # accounts up to which each coin's liquidation price is shown
 def margin_command(ref: str, venue: str | None, prices: list[str], format: str) -> None:
     """Prints the margin state of every account of a book."""
     from stress.book_io import load_book
+    from stress.compile_cache import keep_programs
     from stress.margin_state import margin_states
     from stress.venue_files import load_venue
 
+    keep_programs()
     rules = load_venue(venue) if venue else None
     book = load_book(ref, venue=rules)
     states = margin_states(book, rules or load_venue(book.venue), prices=dict(map(_price, prices)))

@@ -27,6 +27,7 @@ def run_command(
     """Runs a campaign from its file to its report."""
     from stress.block_store import open_blocks
     from stress.commands.progress import progress
+    from stress.compile_cache import keep_programs
     from stress.config import load_campaign
     from stress.doctor import self_test
     from stress.engine_canary import engine_canary
@@ -38,6 +39,7 @@ def run_command(
     if resume and out is None:
         raise InputError("--resume", "", "no --out", "--out DIR of the run to go on with")
     console = Console(stderr=True)
+    keep_programs()
     campaign = load_campaign(ref, settings, models or (), None if candles is None else str(candles))
     if campaign.spec.against is not None:
         if models or candles:

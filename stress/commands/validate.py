@@ -16,12 +16,14 @@ from stress.store import write_atomically
 
 def validate_command(quick: bool, format: str, out: Path | None) -> None:
     """Runs the suite; exit code 1 where a check fails."""
+    from stress.compile_cache import keep_programs
     from stress.validate.suite import checks
 
     if out is not None and not out.parent.is_dir():
         raise InputError(
             "--out", "", f"no folder {str(out.parent)!r}", "a file in a folder there is"
         )
+    keep_programs()
     console, began, found = Console(stderr=True), time.monotonic(), []
     with console.status("validating") if console.is_terminal else _silent() as status:
         for check in checks(quick):

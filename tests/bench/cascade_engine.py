@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stress.cascade_block import run_cascade
+from stress.cascade_block import PATH_TILE, run_cascade
 from tests.bench.cascade_case import Case, Outcome, engine_inputs
 
 MONEY = ("book_notional", "backstop_notional", "slippage", "bad_debt", "shortfall", "vault_profit")
 
 
-def engine_run(case: Case, tile: int = 1) -> Callable[[], tuple]:
+def engine_run(case: Case, tile: int = PATH_TILE) -> Callable[[], tuple]:
     """A function that runs the engine on the case and waits for it; compiled at its first call."""
     inputs = engine_inputs(case)
     paths = case.mark.shape[0]
