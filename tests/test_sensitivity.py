@@ -18,7 +18,7 @@ from stress.errors import InputError
 
 STUDY: dict[str, Any] = {
     "measures": ["equity_loss", "liquidated_debt"],
-    "base_points": 4,
+    "base_points": 8,
     "inputs": {
         "volatility": {"key": "scenario.prices.volatility.HYPE", "between": [0.5, 2.5]},
         "offset": {"key": "assumptions.min_borrow_offset", "one_of": ["floor", "none"]},
