@@ -80,6 +80,22 @@ def run(
 
 
 @app.command()
+def sensitivity(
+    campaign: Annotated[str, typer.Argument(help="campaign file with a section sensitivity")],
+    out: Annotated[Path | None, typer.Option(help="run directory [runs/<name>-<time>]")] = None,
+    paths: Annotated[int | None, typer.Option(help="paths instead of the file's")] = None,
+    settings: Setting = None,
+    threads: Annotated[int | None, typer.Option(help="of this process [cores]", min=1)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
+) -> None:
+    """Which assumption matters: Sobol indices, a tornado, and who makes up the tail."""
+    from stress.commands.sensitivity import sensitivity_command
+
+    changes = [*(settings or []), *([] if paths is None else [f"paths={paths}"])]
+    sensitivity_command(campaign, out, changes, threads, resume)
+
+
+@app.command()
 def margin(
     book: Annotated[str, typer.Argument(help="book file or shipped books/<name>")],
     venue: Annotated[str | None, typer.Option(help="rule book [the book's]")] = None,

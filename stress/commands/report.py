@@ -10,6 +10,7 @@ def report_command(folder: Path, out: Path | None) -> None:
     """Writes the report of a finished run."""
     from reports.compare.page import write_comparison
     from reports.page import write_report
+    from reports.sensitivity.page import write_sensitivity
     from stress.results import open_dataset
 
     if not (folder / "summary.json").exists():
@@ -19,7 +20,8 @@ def report_command(folder: Path, out: Path | None) -> None:
     except (OSError, ValueError, KeyError) as error:
         found = f"an unreadable dataset ({' '.join(str(error).split())})"
         raise InputError(folder / "results.zarr", "", found, "that of a finished run") from None
-    write = write_comparison if results.attrs.get("kind") == "comparison" else write_report
+    writers = {"comparison": write_comparison, "sensitivity": write_sensitivity}
+    write = writers.get(str(results.attrs.get("kind")), write_report)
     place = write(results, out or folder / "report.html")
     print(f"Report in {place}")
     sys.stdout.flush()
