@@ -47,7 +47,7 @@ def work() -> Iterator[list[tuple[str, str]]]:
     """(event, name of the program) of everything that JAX traces or compiles."""
     seen: list[tuple[str, str]] = []
 
-    def listen(event: str, duration: float, **facts: Any) -> None:
+    def listen(event: str, duration_secs: float, **facts: Any) -> None:
         if event in (TRACE, COMPILE):
             seen.append((event, str(facts.get("fun_name"))))
 
