@@ -109,7 +109,7 @@ def _confirmed(
 
 
 def _in_order(judge: Judge) -> list[Judged]:
-    """Candidates that keep every limit, the largest objective first, then the one with most room."""
+    """Candidates that keep every limit, by the largest objective, then by the most room."""
     feasible = (one for one in judge.found.values() if one.feasible)
     return sorted(feasible, key=lambda one: (-one.objective, one.usage, one.values))
 

@@ -1,4 +1,4 @@
-"""Where along one variable the limits are reached, all else as recommended, and how sure that is."""
+"""Where along one variable the limits are reached, all else equal, and how sure that is."""
 
 from collections.abc import Iterable
 

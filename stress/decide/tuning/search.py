@@ -2,7 +2,9 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
 
 from stress.decide.tuning.judge import Judge, Judged
 from stress.decide.tuning.problem import Problem, Values
@@ -43,14 +45,25 @@ def grid(problem: Problem) -> Iterator[Values]:
 
 def _lines(problem: Problem) -> Iterator[list[Values]]:
     """Candidates along the variable that is halved, one list for each combination of the others."""
-    names = [axis.name for axis in problem.axes]
-    n = names.index(problem.spec.search.along or names[0])
+    n = _halved(problem)
     others = [axis.values for k, axis in enumerate(problem.axes) if k != n]
     for rest in itertools.product(*others):
-        yield [tuple(map(float, (*rest[:n], value, *rest[n:]))) for value in problem.axes[n].values]
+        yield line_of(problem, (*rest[:n], np.nan, *rest[n:]))
 
 
-def halve(problem: Problem, judge: Judge, line: list[Values]) -> None:
+def line_of(problem: Problem, values: Values) -> list[Values]:
+    """Candidates along the variable that is halved, the others as in `values`; ascending."""
+    n = _halved(problem)
+    line = problem.axes[n].values
+    return [tuple(map(float, (*values[:n], value, *values[n + 1 :]))) for value in line]
+
+
+def _halved(problem: Problem) -> int:
+    names = [axis.name for axis in problem.axes]
+    return names.index(problem.spec.search.along or names[0])
+
+
+def halve(problem: Problem, judge: Judge, line: list[Values], ends: Sequence[str] = ENDS) -> None:
     """Looks for where the limits are reached along a line, and at little else.
 
     Three places are found: where the upper bounds reach a limit, which decides, and where the
