@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -12,13 +13,19 @@ from stress.decide.tuning.problem import Problem, Values
 ENDS = ("high", "value", "low")  # of intervals: each is halved to its own limit
 
 
-def search(problem: Problem, judge: Judge, total: Callable[[int], None]) -> None:
+def search(
+    problem: Problem,
+    judge: Judge,
+    total: Callable[[int], None] = lambda candidates: None,
+    folder: Path | None = None,
+) -> None:
     """Looks at the candidates that the problem's search asks for; `judge` remembers them.
 
     Args:
       problem: checked.
       judge: looks.
       total: called with the number of candidates that are to come, as far as it is known.
+      folder: of the run, for a journal; None keeps none.
     """
     if problem.spec.search.method == "grid":
         candidates = list(grid(problem))
@@ -30,7 +37,7 @@ def search(problem: Problem, judge: Judge, total: Callable[[int], None]) -> None
         from stress.decide.tuning.search_optuna import trials
 
         total(problem.spec.search.trials)
-        trials(problem, judge)
+        trials(problem, judge, folder)
         return
     lines = list(_lines(problem))
     total(len(lines) * (2 + len(ENDS) * max(1, math.ceil(math.log2(len(lines[0]))))))
