@@ -238,6 +238,14 @@ def report_command(folder: Path, out: Path | None) -> None:
     except (OSError, ValueError, KeyError) as error:
         found = f"an unreadable dataset ({' '.join(str(error).split())})"
         raise InputError(folder / "results.zarr", "", found, "that of a finished run") from None
+    if "borrower_response" in results.attrs:  # a tuning
+        from stress.commands.tune import write_report as write_memo
+
+        if out is not None:
+            raise InputError("--out", "", "a file, with a tuning", "nothing: DIR holds its memo")
+        for path in write_memo(results, folder)[:2]:
+            print(f"Memo in {path}")
+        return
     place = write_report(results, out or folder / "report.html")
     print(f"Report in {place}")
     sys.stdout.flush()
