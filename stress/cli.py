@@ -122,6 +122,21 @@ def report(
 
 
 @app.command()
+def tune(
+    tuning: Annotated[str, typer.Argument(help="tuning file, or a shipped tuning/<name>")],
+    out: Annotated[Path | None, typer.Option(help="run directory [runs/<name>-<time>]")] = None,
+    paths: Annotated[int | None, typer.Option(help="of the search instead of the file's")] = None,
+    threads: Annotated[int | None, typer.Option(help="of this process [cores]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="leave the memo out")] = False,
+) -> None:
+    """Find the LTVs, caps and rate curve that lend most within limits on losses; a memo."""
+    from stress.commands.tune import tune_command
+
+    tune_command(tuning, out, paths, threads, resume, not no_report)
+
+
+@app.command()
 def calibrate(
     candles: Annotated[
         Path, typer.Option(help="folder of <COIN>_1h.csv.gz, .csv, .parquet or .json")
@@ -174,7 +189,9 @@ def backtest(
 
 @app.command()
 def schema(
-    kind: Annotated[str, typer.Argument(help="campaign, scenario, book, population or venue")],
+    kind: Annotated[
+        str, typer.Argument(help="campaign, scenario, book, population, tuning or venue")
+    ],
 ) -> None:
     """Print the JSON Schema of a file kind; editors complete from it."""
     from stress.commands.schema import schema_command

@@ -6,6 +6,7 @@ bit-identical; another shape may move last bits (measured 1e-13 relative). Axes:
 factors), `T` times (0 = now).
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -157,12 +158,28 @@ def sample_of(
 ) -> Sample:
     """Prices and reserves that standard normals make; the one way from numbers to a market."""
     logs, factors, draws = _price_paths(scenario, drawn, step_hours)
-    driver = scenario.driver
-    returns = jnp.diff(logs[:, :, driver]) if driver >= 0 else jnp.zeros_like(logs[:, 1:, 0])
-    supply, borrow, queued = _reserve_paths(today, scenario.pools, draws, returns, step_hours)
+    supply, borrow, queued = _levels(today, scenario, logs, draws, step_hours)
     return Sample(
         logs=logs, factors=factors, draws=draws, supply=supply, borrow=borrow, queued=queued
     )
+
+
+def with_reserves(
+    today: Today, scenario: Scenario, sample: Sample, step_hours: Float[Array, "*t"]
+) -> Sample:
+    """A sample whose reserves start at other levels or follow another model.
+
+    Prices, factors and the random numbers of the reserves stay as they are.
+    """
+    supply, borrow, queued = _levels(today, scenario, sample.logs, sample.draws, step_hours)
+    return dataclasses.replace(sample, supply=supply, borrow=borrow, queued=queued)
+
+
+def _levels(today: Today, scenario: Scenario, logs, draws, step_hours):
+    """Supplied and borrowed quote tokens and the queue, `[P, T, Q]`."""
+    driver = scenario.driver
+    returns = jnp.diff(logs[:, :, driver]) if driver >= 0 else jnp.zeros_like(logs[:, 1:, 0])
+    return _reserve_paths(today, scenario.pools, draws, returns, step_hours)
 
 
 def market_paths(

@@ -195,7 +195,7 @@ def test_places_for_results(refused) -> None:
         (("venue", "show", "x"), "hyperliquid/2026-08-19"),
         (("venue", "diff", "2026-08-19", "x"), "hyperliquid/2026-08-19"),
         (("venue", "show", "2026-08-19", "--format", "xml"), "table or json"),
-        (("schema", "x"), "campaign, scenario, book, population, venue"),
+        (("schema", "x"), "campaign, scenario, book, population, tuning, venue"),
         (("book", "show", "books/x"), "books/default"),
         (("book", "import", "nope", "--out", "b.json"), "nope: "),
         (("book", "import", ".", "--out", "b.txt"), "'.txt'"),

@@ -9,6 +9,7 @@ def schema_command(kind: str) -> None:
     """Prints the schema of a file kind."""
     from stress.book_schema import BookFile
     from stress.campaign_schema import CampaignFile, ScenarioFile
+    from stress.decide.tuning.tuning_schema import TuningFile
     from stress.synth_spec import PopulationFile
     from stress.venue_schema import VenueFile
 
@@ -17,6 +18,7 @@ def schema_command(kind: str) -> None:
         "scenario": ScenarioFile,
         "book": BookFile,
         "population": PopulationFile,
+        "tuning": TuningFile,
         "venue": VenueFile,
     }
     if kind not in kinds:
