@@ -58,7 +58,7 @@ def new_rules(folder: Path) -> Any:
 
 
 @pytest.mark.parametrize("response", ["fixed", "proportional", "cap_filling"])
-def test_borrowers_answer_as_in_a_comparison(tmp_path: Path, response: str) -> None:
+def test_borrowers_answer_as_in_a_comparison(tmp_path: Path, response: Any) -> None:
     """Loans, collateral and powers of the compiled answer against the host's, a witness."""
     tuning = BOOK_TUNING | {"variables": THREE, "borrower_response": response}
     if response != "cap_filling":

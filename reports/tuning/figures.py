@@ -1,5 +1,7 @@
 """One function per plot of a tuning: `(results, ax, ...) -> ax`."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes

@@ -124,7 +124,9 @@ def problem_of(spec: TuningFile, file: Path, paths: int | None = None) -> Proble
 
 
 def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
 
 
 def _axis(name: str, variable: Variable, made: Plan, spec: TuningFile, file: Path) -> Axis:
