@@ -79,9 +79,21 @@ def margin(
     price: Annotated[
         list[str] | None, typer.Option(help="another price, may be repeated", metavar="COIN=PX")
     ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="rules in force: who becomes liquidatable by --venue itself")
+    ] = None,
     format: Format = "table",
 ) -> None:
-    """Margin state of every account now, and against the venue's own figures."""
+    """Margin state of every account now, and against the venue's own figures.
+
+    With --against: a change of rules at today's prices, at once and in pieces; exit code 1 where
+    it makes an account liquidatable.
+    """
+    if against is not None:
+        from stress.commands.margin_change import margin_change_command
+
+        margin_change_command(book, venue, against, list(price or []), _format(format))
+        return
     from stress.commands.margin import margin_command
 
     margin_command(book, venue, list(price or []), _format(format))
