@@ -1,0 +1,1 @@
+"""Decisions: parameters, reverse stress, sensitivity."""
