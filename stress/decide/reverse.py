@@ -27,6 +27,7 @@ from stress.events import RareEvent, rare_events
 from stress.scenarios.overlays import shown_time
 
 WORLDS, FED_WORLDS = 64, 32  # of a call, frozen and with feedback
+STILL = 1e-9  # deviations up to which a factor has not moved
 MOST_LAGS = 3  # steps that the oracle is late at most
 Say = Callable[[str], None]
 
@@ -168,8 +169,8 @@ def _search(
     say: Say,
 ) -> list[tuple[float, Answer]]:
     """(hours of lag, answer), of every lag and start, polished; the likeliest first."""
-    spec, level = course_spec(course), event.level
-    step = float(spec[1])
+    grid, level = course_grid(course), event.level
+    step = float(np.diff(grid).max())
     lags = [0.0]
     if law.lag_deviation:
         lags += [step * k for k in range(1, MOST_LAGS + 1)]
@@ -178,7 +179,7 @@ def _search(
         if lag and lag / law.lag_deviation > min((_far(law, *f) for f in found), default=np.inf):
             break  # the lag alone is less likely than what was found
         say(f"Searching by gradients, oracle {lag:g} h late." if lag else "Searching by gradients.")
-        world = late(course, lag, spec)
+        world = late(course, lag, grid)
         loss = _loss_of(world, law, event)
         places = led(_limit_of(world, law, event), begins(law.root)) or begins(law.root)
         on_rays = [reach(loss, level, place, FARTHEST, batch) for place in places[: 4 * answers]]
@@ -188,7 +189,7 @@ def _search(
     polished = []
     for n, (lag, answer) in enumerate(chosen):
         say(f"Polishing answer {n + 1} of {len(chosen)}.")
-        loss = _loss_of(late(course, lag, spec), law, event)
+        loss = _loss_of(late(course, lag, grid), law, event)
         polished.append((lag, polish(loss, level, answer, rounds, batch, n)))
     polished.sort(key=lambda one: _far(law, *one))
     kept = apart([answer.point for _, answer in polished])
@@ -206,7 +207,7 @@ def _limit_of(course: Course, law: FactorLaw, event: RareEvent):
     return limit
 
 
-def course_spec(course: Course) -> np.ndarray:
+def course_grid(course: Course) -> np.ndarray:
     """Grid of a course, hours from now, `[T]`."""
     steps = course.scenario.overlay.shape[0] - 1
     lengths = np.broadcast_to(course.hours, (steps,))
@@ -229,8 +230,10 @@ def _world(law: FactorLaw, lag: float, answer: Answer) -> World:
             if np.isnan(along).any()
             else proportion(np.sum(along >= answer.distance), len(along))
         )
+    moves = law.moves(answer.point)
+    rounding = np.abs(moves - law.mean) <= STILL * law.deviation
     return World(
-        moves=law.moves(answer.point),
+        moves=np.where(rounding, law.mean, moves),
         lag=lag,
         whitened=answer.point,
         distance=far,
