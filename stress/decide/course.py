@@ -86,7 +86,7 @@ def course_limit(paths: Course, figure: str, level: float) -> Limit:
       A function; one program for a scenario's shape and a book, whatever the figure.
     """
     index = FIGURES.index(figure)
-    scale, offset = 1.0, float(np.log(max(level, 1.0)))
+    scale, offset = 1.0, float(np.log(level))
     if figure == "equity_loss":
         scale, offset = 1 / max(abs(level), 1.0), float(np.sign(level))
     scene = (paths.rules, paths.book, paths.venue, paths.today, paths.scenario,
@@ -129,9 +129,9 @@ def _samples(
         prices, basis, thin = row[:count], row[count : 2 * count], row[2 * count]
         depth = 1 - (1 - jnp.exp(jnp.minimum(thin, 0))) * grown
         factors = FactorPath(
-            basis=laid.basis + grown * basis, peg=laid.peg, depth=laid.depth * depth
+            basis=laid.basis + grown * basis[None], peg=laid.peg, depth=laid.depth * depth
         )
-        return scenario.overlay + grown * prices, factors, *_reserves(row[2 * count + 1 :])
+        return scenario.overlay + grown * prices[None], factors, *_reserves(row[2 * count + 1 :])
 
     def _reserves(rises):
         columns = []

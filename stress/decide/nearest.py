@@ -17,7 +17,7 @@ Loss = Callable[[np.ndarray], np.ndarray]  # points [P, r] -> losses [P], NaN: u
 BEGIN = 3.0  # deviations at which searches begin
 FARTHEST = 12.0  # deviations beyond which nothing is looked for: a probability of 2e-33
 TOLERANCE = 1e-9  # relative, of the gradient search and of the radius
-FIRST_STEP, LAST_STEP = 0.3, 0.003  # of directions, while they are polished
+FIRST_STEP, LAST_STEP = 0.2, 0.002  # radians, of directions while they are polished
 SHORTER = 1e-4  # least relative gain of a polish that counts
 
 
@@ -29,6 +29,7 @@ class Answer:
     loss: float
     led: bool  # by gradients; else found along the ray of a start
     unpolished: float  # distance before the search without gradients
+    settled: bool = False  # that search found nothing nearer at its smallest step
 
     @property
     def distance(self) -> float:
@@ -38,6 +39,9 @@ class Answer:
 
 def led(limit: Limit, begins: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Distinct points on the edge of a smooth limit, nearest first.
+
+    Gradients of a limit that is a logarithm of what is lost vanish where everything is lost, so
+    begin at or before the edge.
 
     Args:
       limit: point -> (value, gradient); positive where the loss is reached.
@@ -116,7 +120,8 @@ def polish(
     """Shortens an answer without gradients: directions beside it, tried at a shorter distance.
 
     A direction at which the level is reached at a thousandth less is taken and followed to its
-    first point; the step grows after a gain and shrinks after a miss.
+    first point; the step grows after a gain and shrinks after a miss, and is never so large that
+    a local answer jumps to another.
 
     Args:
       loss: of points `[P, r]`.
@@ -135,7 +140,7 @@ def polish(
         return start  # one factor has no direction beside
     for _ in range(rounds):
         if step < LAST_STEP:
-            break
+            return replace(best, settled=True)
         unit = best.point / best.distance
         tries = unit + step * rng.standard_normal((batch, len(unit))) / np.sqrt(len(unit))
         tries /= np.linalg.norm(tries, axis=1, keepdims=True)
@@ -148,5 +153,5 @@ def polish(
         nearer = reach(loss, level, tries[chosen], best.distance * (1 - gain), batch)
         if nearer is not None:
             best = replace(nearer, led=start.led, unpolished=start.unpolished)
-            step *= 1.3
+            step = min(1.3 * step, FIRST_STEP)
     return best

@@ -27,6 +27,7 @@ from stress.events import RareEvent, rare_events
 from stress.scenarios.overlays import shown_time
 
 WORLDS, FED_WORLDS = 64, 32  # of a call, frozen and with feedback
+AIM = 0.7  # of a level that is reached by jumps: where its smooth stand-in leads
 STILL = 1e-9  # deviations up to which a factor has not moved
 MOST_LAGS = 3  # steps that the oracle is late at most
 Say = Callable[[str], None]
@@ -180,25 +181,52 @@ def _search(
             break  # the lag alone is less likely than what was found
         say(f"Searching by gradients, oracle {lag:g} h late." if lag else "Searching by gradients.")
         world = late(course, lag, grid)
-        loss = _loss_of(world, law, event)
-        places = led(_limit_of(world, law, event), begins(law.root)) or begins(law.root)
-        on_rays = [reach(loss, level, place, FARTHEST, batch) for place in places[: 4 * answers]]
-        found += [(lag, answer) for answer in on_rays if answer is not None]
+        found += [(lag, one) for one in _first_points(world, law, event, batch, 2 * answers)]
     found.sort(key=lambda one: _far(law, *one))
-    chosen = found[: 2 * answers]
+    chosen = found[: 3 * answers]
     polished = []
     for n, (lag, answer) in enumerate(chosen):
         say(f"Polishing answer {n + 1} of {len(chosen)}.")
         loss = _loss_of(late(course, lag, grid), law, event)
         polished.append((lag, polish(loss, level, answer, rounds, batch, n)))
-    polished.sort(key=lambda one: _far(law, *one))
+    certain = [one for one in polished if one[1].led or one[1].settled]
+    polished = sorted(certain or polished, key=lambda one: _far(law, *one))
     kept = apart([answer.point for _, answer in polished])
     return [one for one in polished if any(one[1].point is point for point in kept)]
 
 
+def _first_points(
+    course: Course, law: FactorLaw, event: RareEvent, batch: int, most: int
+) -> list[Answer]:
+    """Distinct points on the edge of the loss, those of gradients first.
+
+    Gradients begin where the frozen book first reaches the loss along a ray, and just before it.
+    What they do not lead to stands where a ray itself reaches it; it counts once the polish has
+    settled on it, or where gradients lead nowhere.
+    """
+    frozen = _loss_of(dataclasses.replace(course, cascade=None), law, event)
+    rays = [(b, reach(frozen, event.level, b, FARTHEST, batch)) for b in begins(law.root)]
+    edge = [0.98 * ray.point if ray else begin for begin, ray in rays]
+    places = led(_limit_of(course, law, event), edge)
+    rest = sorted((ray.point for _, ray in rays if ray), key=lambda p: float(np.linalg.norm(p)))
+    loss = _loss_of(course, law, event)
+    answers = []
+    for point in apart([*places, *rest])[:most]:
+        answer = reach(loss, event.level, point, FARTHEST, batch)
+        if answer is not None:
+            by_gradient = any(point is place for place in places)
+            answers.append(dataclasses.replace(answer, led=by_gradient))
+    return answers
+
+
 def _limit_of(course: Course, law: FactorLaw, event: RareEvent):
-    """The smooth stand-in of the event and its gradient, in whitened coordinates."""
-    inner = course_limit(course, event.measure, event.level)
+    """The smooth stand-in of the event and its gradient, in whitened coordinates.
+
+    Smooth liquidations reach the whole of a loss that jumps only far beyond the jump, so gradients
+    aim at a part of it; where the loss itself begins is found along the ray.
+    """
+    aim = 1.0 if event.measure == "equity_loss" else AIM
+    inner = course_limit(course, event.measure, aim * event.level)
 
     def limit(point: np.ndarray) -> tuple[float, np.ndarray]:
         value, slope = inner(law.moves(point))

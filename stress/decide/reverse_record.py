@@ -52,8 +52,8 @@ def play(found: Reverse, world: World, number: int) -> Played:
     overlays = move_overlays(found.course.layout, world.moves, world.lag, float(grid[-1]))
     name = f"{campaign.spec.name}-{found.scenario}"[:68] + f"-reverse-{number}"
     text = (
-        f"Answer {number} of reverse stress: {found.event.label.lower()} under the scenario "
-        f"{found.scenario}, {world.distance:.4g} deviations from its centre."
+        f"Answer {number} of reverse stress under the scenario {found.scenario}: "
+        f"{found.event.label}, {world.distance:.4g} deviations from the centre."
     )
     document = still_document(
         campaign, found.scenario, name=name, description=text, overlays=overlays
