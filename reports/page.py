@@ -42,11 +42,14 @@ def write_report(results: xr.Dataset, out: Path) -> Path:
       Raises KeyError if a variable that every page shows is missing, OSError if `out` cannot be
       written. NaN is shown as a dash.
     """
-    html = render(results)
-    out = Path(out)
+    return publish(render(results), Path(out))
+
+
+def publish(text: str, out: Path) -> Path:
+    """Writes a text whole or not at all; makes its folder if missing."""
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_name(f".{out.name}.part")
-    draft.write_text(html, encoding="utf-8")
+    draft.write_text(text, encoding="utf-8")
     return draft.replace(out)
 
 
@@ -74,6 +77,37 @@ def write_figures(results: xr.Dataset, folder: Path) -> list[Path]:
 def render(results: xr.Dataset) -> str:
     """The page as text."""
     results = results.compute()
+    scenarios = selection.names(results, "scenario")
+    plots = gallery.plots(results)
+    found = tabled(results)
+    cascaded = (
+        found["parties"] or found["overshoot"] or any(k.startswith("cascade-") for k in plots)
+    )
+    return (
+        templates()
+        .get_template("report.html")
+        .render(
+            head=head(results),
+            lead=memo.lead(results),
+            scenarios=[
+                {"id": s, "name": units.title(s), "text": str(described(results).get(s, ""))}
+                for s in scenarios
+            ],
+            colours=theme.scenario_colours(scenarios),
+            plots=plots,
+            reserves=[plot for key, plot in plots.items() if key.startswith("reserve-")],
+            cascaded=bool(cascaded),
+            tables=found,
+            sure=sureness.sentences(results),
+            notes=selection.lines(results, "notes"),
+            definitions=context.definitions(results),
+            provenance=context.provenance(results),
+        )
+    )
+
+
+def templates() -> Environment:
+    """The templates, with what they need to set pictures and sentences."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -83,29 +117,7 @@ def render(results: xr.Dataset) -> str:
     )
     environment.filters["uri"] = data_uri
     environment.filters["unbroken"] = unbroken
-    scenarios = selection.names(results, "scenario")
-    plots = gallery.plots(results)
-    found = tabled(results)
-    cascaded = (
-        found["parties"] or found["overshoot"] or any(k.startswith("cascade-") for k in plots)
-    )
-    return environment.get_template("report.html").render(
-        head=head(results),
-        lead=memo.lead(results),
-        scenarios=[
-            {"id": s, "name": units.title(s), "text": str(described(results).get(s, ""))}
-            for s in scenarios
-        ],
-        colours=theme.scenario_colours(scenarios),
-        plots=plots,
-        reserves=[plot for key, plot in plots.items() if key.startswith("reserve-")],
-        cascaded=bool(cascaded),
-        tables=found,
-        sure=sureness.sentences(results),
-        notes=selection.lines(results, "notes"),
-        definitions=context.definitions(results),
-        provenance=context.provenance(results),
-    )
+    return environment
 
 
 def tabled(results: xr.Dataset) -> dict[str, Table | None]:

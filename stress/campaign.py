@@ -9,11 +9,14 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from models.account import Market
 from models.status import NON_FINITE
 from models.venue import Venue
 from stress.aggregate import AccountMoney, reduce_tile
@@ -27,11 +30,12 @@ from stress.cascade_block import (
     seen_view,
     world_of,
 )
+from stress.cascade_state import Now
 from stress.config import Campaign
 from stress.engine import FrozenBook, run_block
 from stress.environment import return_memory
 from stress.frozen import ACCOUNT_TILE, PATH_TILE, freeze, in_precision, used_part
-from stress.market import Scenario, market_paths, normals_per_step, sample_paths
+from stress.market import PathView, Scenario, market_paths, normals_per_step, sample_paths
 from stress.merge import Advance, Merge, Say
 from stress.path_function import PathFunction
 from stress.quotes import Today
@@ -147,27 +151,81 @@ def _computed(
     plan: Plan, scenario: str, paths: np.ndarray, valid: np.ndarray
 ) -> tuple[Arrays, AccountMoney]:
     """Arrays of some paths of a scenario, and what each account lost on them in sum."""
+    world = _world(plan, scenario, jnp.asarray(paths), jnp.asarray(valid))
+    (counts, accounts), money = run_block(*_frozen_inputs(plan, world))
+    view, hours = world.view, plan.campaign.step_hours
+    if plan.cascade is None:
+        return block_arrays(counts, money, view, valid, hours), accounts
+    (counts, accounts, more), (fed, rows) = run_cascade(*_cascade_inputs(plan, scenario, world))
+    view = seen_view(view, rows, plan.scenarios[scenario][1])
+    arrays = block_arrays(counts, fed, view, valid, hours)
+    return arrays | cascade_arrays(more, rows, money, view, valid), accounts
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """A sampled block, as the engines see it."""
+
+    market: Market  # leaves [F, P, T], in the precision of the run
+    view: PathView
+    known: jax.Array  # [P], paths that count and are finite
+    outside: Now | None  # with feedback, leaves [T, F, P]
+    keys: jax.Array | None  # with feedback, [P], of what a cascade draws
+
+
+def _world(plan: Plan, scenario: str, numbers: jax.Array, valid: jax.Array) -> World:
+    """Samples some paths of a scenario; `numbers` and `valid` are `[P]`."""
     spec, (model, today) = plan.campaign.spec, plan.scenarios[scenario]
     key, hours = scenario_key(spec.seed, scenario), jnp.asarray(plan.campaign.step_hours)
-    numbers, venue = jnp.asarray(paths), plan.inputs.venue
+    venue, cascade = plan.inputs.venue, plan.cascade
     sample = sample_paths(today, model, key, numbers, hours, plan.draws[scenario])
     market, view = market_paths(venue, today, model, sample, hours, precision=spec.precision)
-    known = jnp.asarray(valid) & (view.status != NON_FINITE)
-    (counts, accounts), money = run_block(plan.venue, plan.book, market, known, reduce_tile)
-    if plan.cascade is None:
-        arrays = block_arrays(counts, money, view, valid, plan.campaign.step_hours)
-        return arrays, accounts
-    cascade, setting = plan.cascade, plan.cascade.settings[scenario]
-    if spec.precision != "float64":
-        market, _ = market_paths(venue, today, model, sample, hours)
-    world = world_of(setting, today, model, sample, market, jnp.asarray(cascade.hours))
-    (counts, accounts, more), (fed, rows) = run_cascade(
-        setting, cascade.book, cascade.groups, world, path_keys(key, numbers), known,
-        cascade.book.path_tile,
+    outside = keys = None
+    if cascade is not None:
+        exact = market
+        if spec.precision != "float64":
+            exact, _ = market_paths(venue, today, model, sample, hours)
+        setting, lengths = cascade.settings[scenario], jnp.asarray(cascade.hours)
+        outside = world_of(setting, today, model, sample, exact, lengths)
+        keys = path_keys(key, numbers)
+    known = valid & (view.status != NON_FINITE)
+    return World(market=market, view=view, known=known, outside=outside, keys=keys)
+
+
+def _frozen_inputs(plan: Plan, world: World) -> tuple:
+    """Arguments of `run_block`."""
+    return plan.venue, plan.book, world.market, world.known, reduce_tile
+
+
+def _cascade_inputs(plan: Plan, scenario: str, world: World) -> tuple:
+    """Arguments of `run_cascade`."""
+    cascade: Any = plan.cascade
+    return (
+        cascade.settings[scenario], cascade.book, cascade.groups, world.outside, world.keys,
+        world.known, cascade.book.path_tile,
     )  # fmt: skip
-    view = seen_view(view, rows, today)
-    arrays = block_arrays(counts, fed, view, valid, plan.campaign.step_hours)
-    return arrays | cascade_arrays(more, rows, money, view, valid), accounts
+
+
+def compile_ahead(plan: Plan, scenario: str) -> None:
+    """Compiles what a block of a scenario runs, the engines beside the sampling.
+
+    Both take seconds, neither needs the other's numbers, and XLA compiles a program on one core.
+
+    Args:
+      plan: the campaign, built.
+      scenario: its name.
+    """
+    paths, valid = jnp.asarray(np.arange(plan.block)), jnp.zeros(plan.block, bool)
+    world = jax.eval_shape(partial(_world, plan, scenario), paths, valid)
+    parts = [(run_block, _frozen_inputs(plan, world))]
+    if plan.cascade is not None:
+        parts.insert(0, (run_cascade, _cascade_inputs(plan, scenario, world)))
+    with ThreadPoolExecutor(len(parts)) as pool:
+        engines = [pool.submit(lambda p, a: p.lower(*a).compile(), *part) for part in parts]
+        _world(plan, scenario, paths, valid)
+        for engine in engines:
+            engine.result()
 
 
 def book_response(plan: Plan) -> np.ndarray | None:
@@ -223,10 +281,10 @@ def run_blocks(
         merge.add(name, index, arrays)
 
     if missing:
-        work(*missing[0])  # compiles once, alone
+        compile_ahead(plan, missing[0][0])
         return_memory()
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        futures: list[Future] = [pool.submit(work, *block) for block in missing[1:]]
+        futures: list[Future] = [pool.submit(work, *block) for block in missing]
         try:
             for future in as_completed(futures):
                 future.result()

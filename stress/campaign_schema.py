@@ -22,6 +22,8 @@ from stress.campaign_parts import (
     SomeHours,
 )
 from stress.cascade_schema import CascadeSection
+from stress.decide.compare_schema import Compare
+from stress.decide.sensitivity_schema import Sensitivity
 from stress.errors import InputError
 from stress.estimator_schema import Estimator, Event
 from stress.overlay_schema import Overlay
@@ -120,3 +122,8 @@ class CampaignFile(Part):
         Field(description="what the probability of is asked for, however small"),
     ] = {}
     assumptions: dict[str, Switch] = {}
+    against: str | None = Field(
+        None, description="rule book before `venue`: the campaign compares the two on its book"
+    )
+    sensitivity: Sensitivity = Field(default_factory=lambda: Sensitivity.model_validate({}))
+    compare: Compare = Field(default_factory=lambda: Compare.model_validate({}))

@@ -4,6 +4,7 @@
 packages are imported inside the commands, so that `--help` is quick.
 """
 
+import json
 import signal
 import sys
 from pathlib import Path
@@ -59,17 +60,39 @@ def run(
     candles: Annotated[
         Path | None, typer.Option(help="folder of <COIN>_1h candles, for bootstrap, fhs, replay")
     ] = None,
+    venue: Annotated[str | None, typer.Option(help="rule book [the campaign's]")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="rule book before it: compare the two, paired")
+    ] = None,
 ) -> None:
     """Run a stress campaign: progress, summary, run directory, report."""
     from stress.commands.compute import Where
     from stress.commands.run import run_command
 
     changes = list(settings or [])
+    rules = {"venue": venue, "against": against}
+    changes += [f"{key}={json.dumps(name)}" for key, name in rules.items() if name is not None]
     if paths is not None:
         changes.append(f"paths={paths}")
     chosen = models.split(",") if models else None
     where = Where(threads=threads, workers=workers, scheduler=scheduler, store=store)
     run_command(campaign, out, changes, where, resume, not no_report, chosen, candles)
+
+
+@app.command()
+def sensitivity(
+    campaign: Annotated[str, typer.Argument(help="campaign file with a section sensitivity")],
+    out: Annotated[Path | None, typer.Option(help="run directory [runs/<name>-<time>]")] = None,
+    paths: Annotated[int | None, typer.Option(help="paths instead of the file's")] = None,
+    settings: Setting = None,
+    threads: Annotated[int | None, typer.Option(help="of this process [cores]", min=1)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
+) -> None:
+    """Which assumption matters: Sobol indices, a tornado, and who makes up the tail."""
+    from stress.commands.sensitivity import sensitivity_command
+
+    changes = [*(settings or []), *([] if paths is None else [f"paths={paths}"])]
+    sensitivity_command(campaign, out, changes, threads, resume)
 
 
 @app.command()
@@ -137,7 +160,7 @@ def report(
     out: Annotated[Path | None, typer.Option(help="HTML file [DIR/report.html]")] = None,
 ) -> None:
     """Write the report of a finished run again."""
-    from stress.commands.run import report_command
+    from stress.commands.report import report_command
 
     report_command(folder, out)
 

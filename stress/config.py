@@ -84,9 +84,10 @@ def campaign_of(
 ) -> Campaign:
     """A campaign from the content of its file; arguments and errors as `load_campaign`."""
     spec = validate(CampaignFile, data, file)
-    venue = _venue(spec, file)
+    venue = rule_book(spec.venue, file, "venue")
     try:
-        book = load_book(spec.book, venue=venue, base=file.parent)
+        own = None if spec.against else venue  # compared rules judge a book made under its own
+        book = load_book(spec.book, venue=own, base=file.parent)
     except InputError as error:
         raise _of_book(error, spec, file) from None
     scenarios, places = {}, {}
@@ -236,16 +237,20 @@ def _scenario(name: str, entry: ScenarioFile | str, file: Path) -> tuple[Scenari
     return validate(ScenarioFile, read_yaml(found), found), str(found)
 
 
-def _venue(spec: CampaignFile, file: Path) -> VenueBook:
-    """The rule book: a file beside the campaign where there is one, else a shipped one."""
-    beside = file.parent / spec.venue
+def rule_book(ref: str, file: Path, key: str) -> VenueBook:
+    """A rule book named at `key`: a file beside the campaign where there is one, else shipped.
+
+    Errors:
+      InputError naming the campaign and the key where there is none; faults of a file by its own.
+    """
+    beside = file.parent / ref
     try:
-        return load_venue(beside if beside.is_file() else spec.venue)
+        return load_venue(beside if beside.is_file() else ref)
     except InputError as error:
-        if error.key or error.file not in ("venue", spec.venue):
+        if error.key or error.file not in ("venue", ref):
             raise
-        found = error.found if error.file == "venue" else f"{spec.venue!r}, {error.found}"
-        raise InputError(file, "venue", found, error.allowed) from None
+        found = error.found if error.file == "venue" else f"{ref!r}, {error.found}"
+        raise InputError(file, key, found, error.allowed) from None
 
 
 def _of_book(error: InputError, spec: CampaignFile, file: Path) -> InputError:

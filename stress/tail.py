@@ -7,8 +7,9 @@ the rest see `stress.estimate`.
 from typing import Any
 
 import numpy as np
+import scipy  # loads its parts at their first use
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
 from stress.estimate import Estimate, as_estimate, as_float, as_sample, normal_quantile
 
@@ -42,7 +43,7 @@ def quantile(values: ArrayLike, levels: ArrayLike, confidence: float = 0.95) -> 
     ordered[np.isnan(ordered[..., -1])] = np.nan  # NaN sorts last
     n, p, z = ordered.shape[-1], as_float(levels), normal_quantile(confidence)
     rank, tail = _rank(n, p), special.ndtr(-z)
-    first, last = stats.binom.ppf(tail, n, p), stats.binom.isf(tail, n, p) + 1
+    first, last = scipy.stats.binom.ppf(tail, n, p), scipy.stats.binom.isf(tail, n, p) + 1
     ranks = (np.clip(r, 1, n).astype(np.int64) for r in (rank, first, last))
     value, low, high = (ordered[..., r - 1] for r in ranks)
     low, high = (np.where((first >= 1) & (last <= n), end, np.nan) for end in (low, high))
@@ -64,8 +65,8 @@ def interval_levels(
       (low, high) in [0, 1], `[L]`; 0 or 1 where the sample does not reach far enough for an end.
     """
     p, outside = as_float(levels), special.ndtr(-normal_quantile(confidence))
-    low = stats.binom.ppf(outside, paths, p) / paths
-    high = (stats.binom.isf(outside, paths, p) + 1) / paths
+    low = scipy.stats.binom.ppf(outside, paths, p) / paths
+    high = (scipy.stats.binom.isf(outside, paths, p) + 1) / paths
     return np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 

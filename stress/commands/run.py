@@ -1,6 +1,5 @@
 """`hyperstress run` and `hyperstress report`."""
 
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -8,7 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from stress.commands.compare import compare_command
 from stress.commands.compute import Where, compute
+from stress.commands.report import report_command
 from stress.commands.tables import chance, count, money, number, percent, show_table
 from stress.errors import InputError
 
@@ -24,14 +25,10 @@ def run_command(
     candles: Path | None = None,
 ) -> None:
     """Runs a campaign from its file to its report."""
-    from stress.block_store import open_blocks
-    from stress.commands.progress import progress
     from stress.compile_cache import keep_programs
     from stress.config import load_campaign
     from stress.doctor import self_test
     from stress.engine_canary import engine_canary
-    from stress.provenance import DECISIVE, version
-    from stress.store import open_run
 
     started = time.monotonic()
     where.check()
@@ -40,10 +37,22 @@ def run_command(
     console = Console(stderr=True)
     keep_programs()
     campaign = load_campaign(ref, settings, models or (), None if candles is None else str(candles))
+    if campaign.spec.against is not None:
+        if models or candles:
+            raise InputError("--models", "", "a campaign with against", "one without")
+        compare_command(campaign, out, where, resume, report)
+        return
+    aside = ThreadPoolExecutor(1)  # the self-test compiles while the rest is imported and built
+    checked = aside.submit(self_test, None, engine_canary)
+    aside.shutdown(wait=False)
+    from stress.block_store import open_blocks
     from stress.campaign import plan as build_plan
     from stress.campaign import tail_contributions
+    from stress.commands.progress import progress
     from stress.estimator_check import check_estimator
+    from stress.provenance import DECISIVE, version
     from stress.rare_run import rare_run
+    from stress.store import open_run
 
     plan = build_plan(campaign)
     check_estimator(plan)
@@ -60,10 +69,9 @@ def run_command(
     def say(sentence: str) -> None:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
-    with where.client() as client, ThreadPoolExecutor(1) as aside:
+    with where.client() as client:
         open_run(folder, identity, resume, lambda: open_blocks(store, identity))
         try:
-            checked = aside.submit(self_test, None, engine_canary)
             with progress(console, plan) as advance:
                 totals, hands = compute(plan, where, client, store, advance, say, checked.result)
             checked.result()  # also where other processes computed, or every block was there
@@ -226,20 +234,3 @@ def _show_spread(results) -> None:
     heads = ["scenario", "", "over models", "mean", "model spread", "Monte Carlo error"]
     models = ", ".join(dict.fromkeys(str(m) for m in results["scenario_model"].values))
     show_table(f"Price models {models}: spread and sampling error, one deviation each", heads, rows)
-
-
-def report_command(folder: Path, out: Path | None) -> None:
-    """Writes the report of a finished run."""
-    from reports.page import write_report
-    from stress.results import open_dataset
-
-    if not (folder / "summary.json").exists():
-        raise InputError(folder, "", "no finished run", "the directory of a finished run")
-    try:
-        results = open_dataset(folder)
-    except (OSError, ValueError, KeyError) as error:
-        found = f"an unreadable dataset ({' '.join(str(error).split())})"
-        raise InputError(folder / "results.zarr", "", found, "that of a finished run") from None
-    place = write_report(results, out or folder / "report.html")
-    print(f"Report in {place}")
-    sys.stdout.flush()

@@ -9,11 +9,11 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy  # loads its parts at their first use
 from jaxtyping import Array, Float, Int, UInt32
-from scipy.stats import qmc
 
 BITS = 32
-MOST_DIMENSIONS = qmc.Sobol.MAXDIM
+MOST_DIMENSIONS = 21_201  # of the tables of scipy.stats.qmc.Sobol
 
 
 @functools.lru_cache(maxsize=8)
@@ -25,7 +25,7 @@ def direction_numbers(dimensions: int) -> np.ndarray:
     """
     if not 1 <= dimensions <= MOST_DIMENSIONS:
         raise ValueError(f"{dimensions} dimensions of a Sobol sequence: 1 to {MOST_DIMENSIONS}")
-    return np.asarray(qmc.Sobol(dimensions, scramble=False, bits=BITS)._sv, np.uint32)
+    return np.asarray(scipy.stats.qmc.Sobol(dimensions, scramble=False, bits=BITS)._sv, np.uint32)
 
 
 def points(directions: UInt32[Array, "D B"], index: Int[Array, "P"]) -> UInt32[Array, "P D"]:

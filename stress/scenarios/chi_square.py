@@ -2,9 +2,9 @@
 
 import jax.numpy as jnp
 import numpy as np
+import scipy  # loads its parts at their first use
 from jaxtyping import Array, Float
 from scipy import special
-from scipy.interpolate import CubicSpline
 
 REACH = 9.0  # standard normals beyond +-9 do not occur (1e-19)
 PANELS = 512  # of the spline of log(W) over the normal score; error below 1e-8
@@ -22,7 +22,7 @@ def chi_square_spline(degrees_of_freedom: float) -> np.ndarray:
     shape = degrees_of_freedom / 2
     lower = special.gammaincinv(shape, special.ndtr(np.minimum(scores, 0)))
     upper = special.gammainccinv(shape, special.ndtr(-np.maximum(scores, 0)))
-    return CubicSpline(scores, np.log(2 * np.where(scores < 0, lower, upper))).c
+    return scipy.interpolate.CubicSpline(scores, np.log(2 * np.where(scores < 0, lower, upper))).c
 
 
 def chi_square_at(spline: Float[Array, "4 N"], score: Float[Array, "T"]) -> Float[Array, "T"]:

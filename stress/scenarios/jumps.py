@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy  # loads its parts at their first use
 from jax.scipy.special import gammainc, ndtr
 from jaxtyping import Array, Float
-from scipy import stats
 
 RARE = 1e-9  # probability that a step holds more jumps than there are slots
 
@@ -30,7 +30,7 @@ def poisson_count(
 
 def most_jumps(mean: float) -> int:
     """Least number of slots that a Poisson count of this mean exceeds with probability < 1e-9."""
-    return max(1, int(stats.poisson.isf(RARE, max(mean, 0.0))))
+    return max(1, int(scipy.stats.poisson.isf(RARE, max(mean, 0.0))))
 
 
 def exponential(score: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy  # loads its parts at their first use
 from jaxtyping import Array, Float
-from scipy import special, stats
-from scipy.interpolate import CubicSpline, PchipInterpolator
+from scipy import special
 
 from stress.scenarios.chi_square import chi_square_at, chi_square_spline
 from stress.scenarios.gaussian import HOURS_PER_YEAR
@@ -59,11 +59,11 @@ def build(
       not finite.
     """
     checked(volatility=volatility, drift=drift, degrees_of_freedom=degrees_of_freedom)
-    edge = np.arcsinh(stats.t.isf(special.ndtr(-SCORES), degrees_of_freedom))
+    edge = np.arcsinh(scipy.stats.t.isf(special.ndtr(-SCORES), degrees_of_freedom))
     grid = np.linspace(-edge, edge, KNOTS)
     variate = np.sinh(grid)
-    below = np.log(stats.t.cdf(np.minimum(variate, 0), degrees_of_freedom))
-    above = np.log(stats.t.sf(np.maximum(variate, 0), degrees_of_freedom))
+    below = np.log(scipy.stats.t.cdf(np.minimum(variate, 0), degrees_of_freedom))
+    above = np.log(scipy.stats.t.sf(np.maximum(variate, 0), degrees_of_freedom))
     log_p = np.where(grid <= 0, below, above)
     splines = [_spline(grid, np.arcsinh(_standardised(m)(log_p, grid <= 0)), m) for m in marginals]
     return TCopula(
@@ -130,7 +130,11 @@ def _looked_up(model: TCopula, variate, table):
 def _spline(grid: np.ndarray, values: np.ndarray, marginal: Mapping[str, Any]) -> np.ndarray:
     """Coefficients `[4, K]`: smooth for a Student-t, monotone where a body meets its tails."""
     smooth = "degrees_of_freedom" in marginal
-    return (CubicSpline(grid, values) if smooth else PchipInterpolator(grid, values)).c
+    return (
+        scipy.interpolate.CubicSpline(grid, values)
+        if smooth
+        else scipy.interpolate.PchipInterpolator(grid, values)
+    ).c
 
 
 def _standardised(marginal: Mapping[str, Any]):
@@ -142,7 +146,7 @@ def _standardised(marginal: Mapping[str, Any]):
         scale = np.sqrt((nu - 2) / nu)
 
         def student(log_p, lower):
-            value = scale * stats.t.isf(np.exp(log_p), nu)
+            value = scale * scipy.stats.t.isf(np.exp(log_p), nu)
             return np.where(lower, -value, value)
 
         return student
@@ -150,7 +154,7 @@ def _standardised(marginal: Mapping[str, Any]):
     # Moments by Gauss-Legendre on panels of the normal score, whose density decays as the tails.
     score = np.linspace(-SCORES - 20, SCORES + 20, NODES)
     log_p = special.log_ndtr(-np.abs(score))
-    weight = stats.norm.pdf(score) * (score[1] - score[0])
+    weight = scipy.stats.norm.pdf(score) * (score[1] - score[0])
     values = quantile(log_p, score <= 0)
     mean = float(weight @ values)
     deviation = float(np.sqrt(weight @ (values - mean) ** 2))
@@ -162,7 +166,7 @@ def _empirical(marginal: Mapping[str, Any]):
     p, q = (np.asarray(marginal[k], dtype=float) for k in ("probabilities", "quantiles"))
     if not ((np.diff(p) > 0).all() and (np.diff(q) > 0).all() and 0 < p[0] < p[-1] < 1):
         raise ValueError("probabilities and quantiles have to rise, probabilities inside (0, 1)")
-    body = PchipInterpolator(special.ndtri(p), q)
+    body = scipy.interpolate.PchipInterpolator(special.ndtri(p), q)
     tails = {}
     for side, mass in (("lower", p[0]), ("upper", 1 - p[-1])):
         shape, scale = (float(marginal[side][k]) for k in ("shape", "scale"))
