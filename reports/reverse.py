@@ -126,7 +126,11 @@ def sentences(results: xr.Dataset) -> list[str]:
     """The verdict, and what it rests on."""
     attrs = results.attrs
     if not results.sizes["answer"]:
-        return [f"{attrs['event']}: no world within 12 deviations reaches it."]
+        write = units.count if attrs["metric"] == "liquidated_accounts" else units.money
+        return [
+            f"{attrs['event']}: no world within 12 deviations reaches it.",
+            f"The most that random worlds so far out lose is {write(float(attrs['most_seen']))}.",
+        ]
     first = results.isel(answer=0)
     far, odds = float(first["distance"]), float(first["probability"])
     if far == 0:

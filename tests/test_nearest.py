@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stress.decide.nearest import Answer, apart, begins, led, polish, reach
+from stress.decide.nearest import Answer, apart, begins, led, outlook, polish, reach
 
 LEVEL = 7.0
 
@@ -64,6 +64,19 @@ def test_the_first_point_of_a_ray_that_jumps():
     np.testing.assert_allclose(found.point, [1.8, 2.4], rtol=1e-8)
     assert found.loss == 3.0
     assert reach(steps, 13.0, np.array([0.6, 0.8]), 12.0, 8) is None
+
+
+def test_random_directions_look_out():
+    """Two sides lose: both are seen, the nearest first; a level beyond all of them is not."""
+
+    def loss(points):
+        return np.abs(points[:, 0]) - 1e9 * (np.abs(points[:, 1]) > 12)
+
+    seen, most = outlook(loss, 4.0, 3, 48)
+    assert min(p[0] for p in seen) <= -4 and max(p[0] for p in seen) >= 4
+    lengths = [np.linalg.norm(p) for p in seen]
+    assert (np.diff(lengths) > -1e-9).all() and 11 < most <= 12
+    assert outlook(loss, 12.1, 3, 48) == ([], most)
 
 
 def test_polish_needs_no_gradient():

@@ -47,6 +47,9 @@ def test_a_linear_book_has_its_closed_form():
     exact = -sigma @ a * more / (a @ sigma @ a)
     np.testing.assert_allclose(world.moves[:2] - mean, exact, rtol=1e-6)
     assert world.distance == pytest.approx(more / np.sqrt(a @ sigma @ a), rel=1e-6)
+    alone = np.diag(np.diag(sigma)) @ a  # negative control: as if the coins were independent
+    missed = np.abs(world.moves[:2] - mean + alone * more / (a @ alone)) / np.abs(exact)
+    assert missed.max() > 1e-2
 
 
 def test_a_crash_agrees_with_another_optimiser(thirty):
@@ -80,7 +83,9 @@ def test_one_coin_has_its_closed_form():
 
 
 def test_what_no_world_reaches_and_what_is_lost_already():
-    assert solved(2e9).worlds == ()
+    beyond = solved(2e9)
+    assert beyond.worlds == ()
+    assert 0 < beyond.most < sum(SIZES[m] * MARKS[m] for m in SIZES)
     crashed = solved(1e4, ("scenarios.base.overlays", [{"crash": {"size": -0.3}}]))
     (world,) = crashed.worlds
     assert world.distance == 0 and world.probability == 0.5 and world.loss > 1e4

@@ -95,9 +95,11 @@ def _level(text: str) -> tuple[float, bool]:
 def _show(results) -> None:
     attrs = results.attrs
     if not results.sizes["answer"]:
+        write = number if attrs["metric"] == "liquidated_accounts" else money
         print(
             f"{attrs['event']}: no world within 12 deviations reaches it under the scenario "
-            f"{attrs['scenario']}."
+            f"{attrs['scenario']}; the most that random worlds so far out lose is "
+            f"{write(float(attrs['most_seen']))}."
         )
         return
     if float(results["distance"][0]) == 0:

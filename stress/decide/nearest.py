@@ -18,6 +18,9 @@ BEGIN = 3.0  # deviations at which searches begin
 FARTHEST = 12.0  # deviations beyond which nothing is looked for: a probability of 2e-33
 TOLERANCE = 1e-9  # relative, of the gradient search and of the radius
 FIRST_STEP, LAST_STEP = 0.2, 0.002  # radians, of directions while they are polished
+STEPS = 20  # of a gradient search
+DIRECTIONS = 128  # random ones, each looked at as far as the radii below
+RADII = (0.25, 0.5, 0.75, 1.0)  # of FARTHEST
 SHORTER = 1e-4  # least relative gain of a polish that counts
 
 
@@ -52,7 +55,7 @@ def led(limit: Limit, begins: Sequence[np.ndarray]) -> list[np.ndarray]:
     """
     found: list[np.ndarray] = []
     for begin in begins:
-        reached = design_point(limit, begin, TOLERANCE)
+        reached = design_point(limit, begin, TOLERANCE, STEPS)
         if reached is None or not np.isfinite(reached.point).all():
             continue
         if 1e-9 < reached.distance < 2 * FARTHEST and reached.converged:
@@ -82,6 +85,32 @@ def begins(root: np.ndarray) -> list[np.ndarray]:
             unit = direction / np.linalg.norm(direction)
             made += [BEGIN * unit, -BEGIN * unit]
     return apart(made)
+
+
+def outlook(loss: Loss, level: float, size: int, batch: int) -> tuple[list[np.ndarray], float]:
+    """What random directions say: where a level is reached, and how much is lost at all.
+
+    Args:
+      loss: of points `[P, r]`.
+      level: to reach.
+      size: r.
+      batch: points of a call.
+
+    Returns:
+      Points that reach it, `[r]` each, nearest first and of those the greatest loss first; and the
+      greatest loss seen, NaN where none is known.
+    """
+    units = np.random.default_rng(0).standard_normal((DIRECTIONS, size))
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    points = np.concatenate([FARTHEST * radius * units for radius in RADII])
+    losses = np.concatenate([loss(points[k : k + batch]) for k in range(0, len(points), batch)])
+    radii = np.repeat(RADII, DIRECTIONS)
+    order = np.lexsort((-losses, radii))
+    known = losses[np.isfinite(losses)]
+    return (
+        apart([points[k] for k in order if losses[k] >= level]),
+        float(known.max()) if len(known) else np.nan,
+    )
 
 
 def reach(loss: Loss, level: float, point: np.ndarray, most: float, batch: int) -> Answer | None:

@@ -19,7 +19,7 @@ from stress.campaign import Plan, path_function, plan
 from stress.config import Campaign
 from stress.decide.course import KINDS, Course, course_limit
 from stress.decide.factor_law import FactorLaw, assumed_deviations, factor_law
-from stress.decide.nearest import FARTHEST, Answer, apart, begins, led, polish, reach
+from stress.decide.nearest import FARTHEST, Answer, apart, begins, led, outlook, polish, reach
 from stress.decide.still import NAME, layout_of, still_campaign
 from stress.estimate import Estimate, as_estimate, proportion
 from stress.estimator_schema import Event
@@ -59,6 +59,7 @@ class Reverse:
     course: Course
     worlds: tuple[World, ...]  # nearest first
     central: float  # the measure where every factor has its mean
+    most: float  # greatest loss of random worlds as far as FARTHEST, of the frozen book
 
 
 def reverse(
@@ -104,9 +105,12 @@ def reverse(
     course = still_course(campaign, scenario)
     law = factor_law(built, scenario, course, tuple(kinds), assumed_deviations())
     level, batch = event.level, FED_WORLDS if campaign.spec.feedback else WORLDS
-    central = float(_loss_of(course, law, event)(np.zeros((batch, law.root.shape[1])))[0])
+    rank = law.root.shape[1]
+    central = float(_loss_of(course, law, event)(np.zeros((batch, rank)))[0])
+    frozen = _loss_of(_frozen(course), law, event)
+    _, most = outlook(frozen, level, rank, batch)
     if central >= level:
-        zero = Answer(np.zeros(law.root.shape[1]), central, False, 0.0)
+        zero = Answer(np.zeros(rank), central, False, 0.0)
         found: list[tuple[float, Answer]] = [(0.0, zero)]
     else:
         found = _search(course, law, event, batch, answers, rounds, say)
@@ -114,7 +118,7 @@ def reverse(
     worlds.sort(key=lambda world: world.distance)
     return Reverse(
         campaign=campaign, scenario=scenario, event=event, law=law, course=course,
-        worlds=tuple(worlds[:answers]), central=central,
+        worlds=tuple(worlds[:answers]), central=central, most=max(most, central),
     )  # fmt: skip
 
 
@@ -200,16 +204,21 @@ def _first_points(
 ) -> list[Answer]:
     """Distinct points on the edge of the loss, those of gradients first.
 
-    Gradients begin where the frozen book first reaches the loss along a ray, and just before it.
-    What they do not lead to stands where a ray itself reaches it; it counts once the polish has
+    Gradients begin just before the frozen book first reaches the loss along a ray, of each factor
+    or a random one; no ray, no answer. What gradients do not lead to
+    stands where a ray itself reaches it; it counts once the polish has
     settled on it, or where gradients lead nowhere.
     """
-    frozen = _loss_of(dataclasses.replace(course, cascade=None), law, event)
-    rays = [(b, reach(frozen, event.level, b, FARTHEST, batch)) for b in begins(law.root)]
-    edge = [0.98 * ray.point if ray else begin for begin, ray in rays]
-    places = led(_limit_of(course, law, event), edge)
-    rest = sorted((ray.point for _, ray in rays if ray), key=lambda p: float(np.linalg.norm(p)))
-    loss = _loss_of(course, law, event)
+    loss, frozen = _loss_of(course, law, event), _loss_of(_frozen(course), law, event)
+    made = begins(law.root)
+    for tried in (frozen, loss) if course.cascade is not None else (frozen,):
+        seen, _ = outlook(tried, event.level, law.root.shape[1], batch)
+        rays = [reach(tried, event.level, b, FARTHEST, batch) for b in [*made, *seen[:most]]]
+        rest = sorted((ray.point for ray in rays if ray), key=lambda p: float(np.linalg.norm(p)))
+        if rest:
+            break  # else: what the frozen book never loses, a cascade may
+    rest = apart(rest)
+    places = led(_limit_of(course, law, event), [0.98 * point for point in rest[:most]])
     answers = []
     for point in apart([*places, *rest])[:most]:
         answer = reach(loss, event.level, point, FARTHEST, batch)
@@ -217,6 +226,10 @@ def _first_points(
             by_gradient = any(point is place for place in places)
             answers.append(dataclasses.replace(answer, led=by_gradient))
     return answers
+
+
+def _frozen(course: Course) -> Course:
+    return dataclasses.replace(course, cascade=None)
 
 
 def _limit_of(course: Course, law: FactorLaw, event: RareEvent):

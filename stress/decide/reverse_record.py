@@ -154,6 +154,7 @@ def record(found: Reverse, played: list[Played], attributes: dict[str, Any]) -> 
         "campaign": found.campaign.spec.name, "scenario": found.scenario,
         "metric": found.event.measure, "at_least": found.event.level, "event": found.event.label,
         "definition": found.event.definition, "central_loss": found.central,
+        "most_seen": found.most,
         "horizon_hours": float(course_grid(found.course)[-1]),
         "feedback": str(found.campaign.spec.feedback), "venue": found.campaign.venue.name,
         "book": book.name, "book_as_of": book.as_of, "lag_deviation_hours": law.lag_deviation,
@@ -197,5 +198,5 @@ def summary(results: xr.Dataset, top: int = 10) -> dict[str, Any]:
             "replay": f"replay-{int(answer)}.yaml",
         })  # fmt: skip
     keys = ("campaign", "scenario", "metric", "at_least", "event", "central_loss",
-            "horizon_hours", "feedback", "venue", "book")  # fmt: skip
+            "most_seen", "horizon_hours", "feedback", "venue", "book")  # fmt: skip
     return {k: results.attrs[k] for k in keys} | {"answers": answers}

@@ -31,7 +31,7 @@ class DesignPoint:
 
 
 def design_point(
-    limit: Limit, begin: np.ndarray, tolerance: float = TOLERANCE
+    limit: Limit, begin: np.ndarray, tolerance: float = TOLERANCE, most: int = MOST_ITERATIONS
 ) -> DesignPoint | None:
     """Minimises |z| subject to limit(z) >= 0 by the improved Hasofer-Lind-Rackwitz-Fiessler steps.
 
@@ -43,6 +43,7 @@ def design_point(
       limit: normals `[T, n]` -> (value, gradient); positive where the event happens.
       begin: where to start, `[T, n]`.
       tolerance: of the limit function and, relative, of the point.
+      most: steps, of up to six calls of the limit each.
 
     Returns:
       The point reached; None where the gradient vanishes or is not finite: nothing leads on.
@@ -52,7 +53,7 @@ def design_point(
     """
     point = np.asarray(begin, np.float64)
     value, slope = limit(point)
-    for _ in range(MOST_ITERATIONS):
+    for _ in range(most):
         steepness = float(np.sum(slope**2))
         if not np.isfinite(value) or not np.isfinite(steepness) or steepness < 1e-16:
             return None
