@@ -205,9 +205,8 @@ def _first_points(
     """Distinct points on the edge of the loss, those of gradients first.
 
     Gradients begin just before the frozen book first reaches the loss along a ray, of each factor
-    or a random one; no ray, no answer. What gradients do not lead to
-    stands where a ray itself reaches it; it counts once the polish has
-    settled on it, or where gradients lead nowhere.
+    or a random one; no ray, no answer. What gradients do not lead to stands where a ray itself
+    reaches it; it counts once the polish has settled on it, or where gradients lead nowhere.
     """
     loss, frozen = _loss_of(course, law, event), _loss_of(_frozen(course), law, event)
     made = begins(law.root)
