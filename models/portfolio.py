@@ -139,6 +139,41 @@ def excess(venue: Venue, account: Account, requirements: Sequence[Requirement]) 
     return result
 
 
+def shortfall(
+    venue: Venue, account: Account, requirements: Sequence[Requirement]
+) -> tuple[Scalar, ...]:
+    """What must be paid in so that no quote token's ratio is beyond the trigger.
+
+    A payment first takes the place of the hypothetical borrow, which leaves the ratio's
+    denominator as it is, and then adds to what is available:
+
+        excess_q = required_q - trigger * available_q
+        shortfall_q = min(excess_q, b_q) + max(excess_q - b_q, 0) / trigger
+
+    Args:
+      venue: the rule book.
+      account: one account.
+      requirements: of the account, one per quote token.
+
+    Returns:
+      Quote units per quote token, 0 where nothing is missing. Too small by at most the least-borrow
+      offset where that is what is required; with shortfalls in several quote tokens an upper bound,
+      as paying one gives credit to another.
+
+    Errors:
+      Raises nothing; NaN in gives NaN out.
+
+    Source:
+      Algebra of `requirements`.
+    """
+    limit = trigger(venue, account)
+    missing = []
+    for r in requirements:
+        beyond = jnp.maximum(r.required - limit * r.available, 0)
+        missing.append(jnp.minimum(beyond, r.borrow) + jnp.maximum(beyond - r.borrow, 0) / limit)
+    return tuple(missing)
+
+
 def available_after_maintenance(
     venue: Venue, market: Market, state: MarginState
 ) -> tuple[Scalar, ...]:

@@ -59,9 +59,6 @@ def scenario_pools(
             level = long_run or initial or fitted.number("venue_levels.long_run_utilization")
             model = _model(fitted, level, float(venue.lending.kink[q]), supplied)
         pools.append(Pool(model=model, spike=_spike(spec, quote, quotes, place, key)))
-    if spec.utilization.process == "constant" and (flows := _flows(spec)):
-        allowed = f"'jumps', which {next(iter(flows))} needs"
-        raise InputError(place, f"{key}utilization.process", "'constant'", allowed)
     return tuple(pools), dataclasses.replace(today, borrowed=finite_array(borrowed)), driver
 
 

@@ -102,12 +102,56 @@ def margin(
     price: Annotated[
         list[str] | None, typer.Option(help="another price, may be repeated", metavar="COIN=PX")
     ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="rules in force: who becomes liquidatable by --venue itself")
+    ] = None,
     format: Format = "table",
 ) -> None:
-    """Margin state of every account now, and against the venue's own figures."""
+    """Margin state of every account now, and against the venue's own figures.
+
+    With --against: a change of rules at today's prices, at once and in pieces; exit code 1 where
+    it makes an account liquidatable.
+    """
+    if against is not None:
+        from stress.commands.margin_change import margin_change_command
+
+        margin_change_command(book, venue, against, list(price or []), _format(format))
+        return
     from stress.commands.margin import margin_command
 
     margin_command(book, venue, list(price or []), _format(format))
+
+
+@app.command()
+def reverse(
+    campaign: Annotated[str, typer.Argument(help="campaign file, or a shipped campaigns/<name>")],
+    metric: Annotated[
+        str, typer.Option(help="loss: bad_debt, equity_loss, liquidated_debt, ...", metavar="ID")
+    ],
+    at_least: Annotated[
+        str, typer.Option(help="USDC, or a share of the book such as 5%", metavar="X")
+    ],
+    scenario: Annotated[str | None, typer.Option(help="of the campaign [its first]")] = None,
+    factors: Annotated[
+        str | None,
+        typer.Option(
+            help="that may move [all]", metavar="prices,basis,depth,utilization,oracle_lag"
+        ),
+    ] = None,
+    answers: Annotated[int, typer.Option(help="worlds at most", min=1, max=10)] = 3,
+    polish: Annotated[
+        int, typer.Option(help="rounds without gradients, each answer", min=0, max=1000)
+    ] = 24,
+    out: Annotated[Path | None, typer.Option(help="folder [runs/<name>-reverse-<time>]")] = None,
+    settings: Setting = None,
+) -> None:
+    """The most plausible worlds in which the book loses a given amount; each can be replayed."""
+    from stress.commands.reverse import reverse_command
+
+    kinds = factors.split(",") if factors else []
+    reverse_command(
+        campaign, metric, at_least, scenario, kinds, answers, polish, out, list(settings or [])
+    )
 
 
 @app.command()

@@ -19,6 +19,7 @@ from models.portfolio import (
     liquidation_price,
     margin_ratio,
     requirements,
+    shortfall,
 )
 from models.step import reached, start, step
 from models.venue import Venue
@@ -46,6 +47,7 @@ class RowFigures:
     releasable: np.ndarray  # [N, C] tokens that may leave before maintenance is missing
     ratio: np.ndarray  # [N] 1
     status: np.ndarray  # [N] int, index into STATUSES
+    shortfall: np.ndarray  # [N] USDC to pay in until no ratio is beyond the trigger
     liquidation: np.ndarray  # [N, M] quote units per contract, NaN: none
 
 
@@ -162,8 +164,15 @@ def _row(venue: Venue, account: Account, market: Market) -> dict[str, jax.Array]
         "releasable": jnp.stack(releasable) if releasable else jnp.zeros(0),
         "ratio": ratio,
         "status": _status(venue, account, market),
+        "shortfall": _usdc(shortfall(venue, account, needs), market),
         "liquidation": liquidation,  # of the account's markets alone
     }
+
+
+def _usdc(amounts: tuple[jax.Array, ...], market: Market) -> jax.Array:
+    """Sum of amounts in quote tokens."""
+    worth = [x * market.quote_price[q] for q, x in enumerate(amounts)]
+    return sum(worth[1:], worth[0])
 
 
 def _status(venue: Venue, account: Account, market: Market) -> jax.Array:

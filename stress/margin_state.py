@@ -115,7 +115,8 @@ def repriced(book: Book, venue_book: VenueBook, prices: Mapping[str, float]) -> 
     file = venue_book.file
     follows = {n: t.underlying for n, t in {**file.tokens, **file.quotes}.items()}
     marks, oracles, tokens = dict(book.marks), dict(book.oracles), dict(book.token_prices)
-    known = {*marks, *(m.split(":")[-1] for m in marks)} | {*tokens, *(follows[t] for t in tokens)}
+    known = {*marks, *(m.split(":")[-1] for m in marks), *tokens}
+    known |= {follows.get(t, t) for t in tokens}
     for name, price in prices.items():
         if name not in known:
             raise InputError("prices", name, "an unknown coin", suggest(name, sorted(known)))
@@ -125,7 +126,7 @@ def repriced(book: Book, venue_book: VenueBook, prices: Mapping[str, float]) -> 
             if name in (market, market.split(":")[-1]):
                 marks[market] = oracles[market] = float(price)
         for token in tokens:
-            if name in (token, follows[token]):
+            if name in (token, follows.get(token)):
                 tokens[token] = float(price)
     return dataclasses.replace(book, marks=marks, oracles=oracles, token_prices=tokens)
 

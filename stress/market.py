@@ -33,7 +33,7 @@ WIDEST_RANGE = 1e6  # a price beyond this factor of its start gets a status
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """How the reserve of one quote token moves; `model` None keeps it as it is today."""
+    """How the reserve of one quote token moves; with `model` None only by the flows of `spike`."""
 
     model: UtilizationModel | None
     spike: Spike
@@ -280,8 +280,9 @@ def _reserves(today, pools, normals, driver, step_hours):
     supplied, borrowed, queues, used = [], [], [], 0
     for q, pool in enumerate(pools):
         level = utilization(today.supplied[q], today.borrowed[q])
-        path = outside.constant_pool(driver.shape[0], driver.dtype)
-        if pool.model is not None:
+        if pool.model is None:
+            path = outside.flow_path(pool.spike, step_hours, driver.shape[0], level)
+        else:
             draws = normals[:, used : used + outside.NORMALS_PER_STEP]
             used += outside.NORMALS_PER_STEP
             path = outside.pool_path(pool.model, draws, driver, step_hours, level, pool.spike)

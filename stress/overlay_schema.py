@@ -119,19 +119,19 @@ class CorrelationShift(Part):
 
 
 class LenderRun(Part):
-    """Suppliers want to take a share of a reserve out."""
+    """Suppliers want to take a share of a reserve out; below 0 they bring one."""
 
     token: str = "USDC"
-    share: Annotated[Finite, Field(ge=0, lt=1)]
+    share: Annotated[Finite, Field(ge=-10, lt=1)]
     at: Hours = 0.0
     over: SomeHours = 1.0
 
 
 class BorrowerSurge(Part):
-    """Outside borrowing grows by a share of today's."""
+    """Outside borrowing grows by a share of today's; below 0 it is repaid."""
 
     token: str = "USDC"
-    share: Annotated[Finite, Field(ge=0)]
+    share: Annotated[Finite, Field(gt=-1)]
     at: Hours = 0.0
     over: SomeHours = 1.0
 

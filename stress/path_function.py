@@ -22,6 +22,7 @@ from stress.aggregate import Courses, PathMoney, courses_of_tile, money_of_tile
 from stress.cascade_block import CascadePlan, path_keys, run_cascade, world_of
 from stress.engine import FrozenBook, run_block
 from stress.market import (
+    Sample,
     Scenario,
     is_brownian,
     market_paths,
@@ -75,12 +76,15 @@ class PathFunction:
 
     def market(self, drawn: Float[Array, "P T1 n"]) -> tuple[Market, Array]:
         """What accounts see, leaves `[F, P, T]`, and which paths are finite, `[P]`."""
-        hours = jnp.asarray(self.hours)
-        sample = sample_of(self.today, self.scenario, drawn, hours)
         market, view = market_paths(
-            self.venue, self.today, self.scenario, sample, hours, self.precision
-        )
+            self.venue, self.today, self.scenario, self.sample(drawn), jnp.asarray(self.hours),
+            self.precision,
+        )  # fmt: skip
         return market, view.status != NON_FINITE
+
+    def sample(self, drawn: Float[Array, "P T1 n"]) -> Sample:
+        """Prices and reserves that the normals make."""
+        return sample_of(self.today, self.scenario, drawn, jnp.asarray(self.hours))
 
     def money(self, drawn: Float[Array, "P T1 n"]) -> PathMoney:
         """Totals over the book, float64 `[P]`; NaN for a path that is not finite.
@@ -114,7 +118,7 @@ class PathFunction:
         """
         assert self.cascade is not None
         setting, hours = self.cascade.settings[self.name], jnp.asarray(self.hours)
-        sample = sample_of(self.today, self.scenario, drawn, hours)
+        sample = self.sample(drawn)
         market, view = market_paths(self.venue, self.today, self.scenario, sample, hours)
         known = view.status != NON_FINITE
         world = world_of(

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from stress.utilization_model import (
@@ -223,7 +222,41 @@ def observe(
     return PoolPath(log_supply, log_borrow, queued)
 
 
-def constant_pool(steps: int, dtype: DTypeLike | None = None) -> PoolPath:
-    """Totals that stay as they are today, in the form of `pool_path`."""
-    zeros = jnp.zeros(steps + 1, dtype)
-    return PoolPath(zeros, zeros, zeros)
+def flow_path(
+    spike: Spike,
+    step_hours: Float[Array, "*t"] | float,
+    steps: int,
+    initial_utilization: Float[Array, ""],
+    inflow: tuple[Array, Array] | None = None,
+) -> PoolPath:
+    """Totals that only deterministic flows move, in the form of `pool_path`.
+
+    Args:
+      spike: the flows.
+      step_hours: h, of every step or of each.
+      steps: T.
+      initial_utilization: in [0, 1].
+      inflow: logarithmic flows into supply and borrow over each step, `[T]` each, on top.
+
+    Returns:
+      Totals; barriers as in `pool_path`.
+
+    Errors:
+      Raises nothing; NaN in gives NaN out.
+    """
+    hours = jnp.broadcast_to(jnp.asarray(step_hours, jnp.float64), (steps,))
+    run, surge = jax.vmap(_overlay_flows, (None, 0, 0))(spike, jnp.cumsum(hours) - hours, hours)
+    if inflow is not None:
+        run, surge = run + inflow[0], surge + inflow[1]
+    supply, free = jnp.cumsum(run), -jnp.log(initial_utilization)
+
+    def step(borrow, flows):
+        level, more = flows
+        after = jnp.minimum(borrow + more, jnp.maximum(level + free, borrow))
+        return after, after
+
+    _, borrow = jax.lax.scan(step, jnp.zeros(()), (supply, surge))
+    zero = jnp.zeros(1)
+    return observe(
+        jnp.concatenate([zero, supply]), jnp.concatenate([zero, borrow]), initial_utilization
+    )

@@ -61,7 +61,6 @@ REFUSALS = [
     ),
     ([(f"{RUN}.prices.process", "student_t")], "prices.degrees_of_freedom", "nothing"),
     ([(f"{RUN}.utilization.EURC", 0.5)], "utilization.EURC", "'EURC'"),
-    ([(f"{RUN}.utilization.process", "constant")], "utilization.process", "'constant'"),
     ([(f"{RUN}.overlays", RUNS)], "overlays[1].lender_run", "second"),
     (
         [(f"{RUN}.overlays", [{"borrower_surge": {"token": "EURC", "share": 0.1}}])],

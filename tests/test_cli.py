@@ -221,6 +221,20 @@ def test_margin(command: Command) -> None:
     assert lower["portfolio_margin_ratio"] == pytest.approx(5000 / (100 * 84.1 * 0.75))
 
 
+def test_margin_against(command: Command) -> None:
+    """Who becomes liquidatable by a lower LTV of HYPE: exit code 1, so that a script stops."""
+    write(Path(), change(BOOK, "accounts.0.balances.USDC", -6200.0), "book.json")
+    change_of_rules = ("margin", "book.json", "--venue", "2026-06-23", "--against", VENUE)
+    code, out, err = command(*change_of_rules)
+    assert (code, err) == (1, "") and "tokens.HYPE.ltv" in out and "Not safe" in out
+    assert any("loop-hype" in line and "healthy -> " in line for line in out.splitlines())
+    code, out, _ = command(*change_of_rules, "--format", "json")
+    found = json.loads(out, parse_constant=lambda text: pytest.fail(text))
+    assert code == 1 and found["applications"][0]["accounts"] == 1
+    code, out, _ = command("margin", "book.json", "--against", "2026-06-23")
+    assert code == 0 and "makes nobody liquidatable" in out
+
+
 def test_margin_json_has_no_infinity(command: Command) -> None:
     write(Path(), change(BOOK, "accounts.3.balances.USDC", -9000.0), "book.json")
     code, out, _ = command("margin", "book.json", "--format", "json")

@@ -39,6 +39,7 @@ def refused(capsys, monkeypatch, tmp_path: Path):
     return run
 
 
+REVERSE = ("reverse", "campaign.yaml", "--metric", "bad_debt", "--at-least")
 CAMPAIGNS = [
     ("horizonn", 1, "horizonn", "unknown key"),
     (f"{PRICES}.volatility.HYPE", float("nan"), "volatility.HYPE", "nan"),
@@ -54,7 +55,6 @@ CAMPAIGNS = [
     (f"{PRICES}.correlation", 1.0, "prices.correlation", "positive definite"),
     (f"{PRICES}.calibration", "nope.yaml", "prices.calibration", "no such file"),
     ("scenarios.run.utilization.EURC", 0.5, "utilization.EURC", "USDC"),
-    ("scenarios.run.utilization.process", "constant", "utilization.process", "'jumps'"),
     (OVERLAYS, [{}], "overlays[0]", "exactly one of"),
     (
         OVERLAYS,
@@ -158,6 +158,11 @@ def test_places_for_results(refused) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        ((*REVERSE, "1e6", "--metric", "bad_dept"), "did you mean bad_debt"),
+        ((*REVERSE, "-5"), "--at-least: found '-5'"),
+        ((*REVERSE, "120%"), "--at-least: found '120%'"),
+        ((*REVERSE, "5%", "--factors", "prices,basys"), "did you mean basis"),
+        ((*REVERSE, "5%", "--scenario", "craash"), "--scenario: found 'craash'"),
         (("run", "campaign.yaml", "--set", "paths"), "--set: found 'paths'"),
         (("run", "campaign.yaml", "--set", "name.x=1"), "name is not a mapping"),
         (("run", "campaign.yaml", "--set", "name=["), "a YAML value"),

@@ -15,8 +15,9 @@ from ruamel.yaml import YAML
 from scipy import integrate
 
 from stress.calibrate_jumps import mean_bounded_pareto
-from stress.utilization import NORMALS_PER_STEP, constant_pool, pool_path
+from stress.utilization import NORMALS_PER_STEP, flow_path, pool_path
 from stress.utilization_model import (
+    Spike,
     UtilizationModel,
     jump_size,
     mean_jump_size,
@@ -223,7 +224,7 @@ def test_large_reserves_jump_less():
     assert rates[0] > rates[1] > rates[2] > rates[3] == rates[4]  # held at the record's largest
 
 
-def test_single_precision_and_constant_pool():
+def test_single_precision_and_still_pool():
     model = shipped(dtype=jnp.float32)
     z, market = normals(16, 168), jnp.zeros((16, 168))
     low = batch(
@@ -232,6 +233,28 @@ def test_single_precision_and_constant_pool():
     high = batch(shipped(), z, market, 1.0, LEVEL, no_spike())
     assert low.log_supply.dtype == jnp.float32
     assert np.abs(utilization(low, LEVEL) - utilization(high, LEVEL)).max() < 1e-4
-    for leaf, moving in zip(constant_pool(168), high, strict=True):
+    still = flow_path(no_spike(), 1.0, 168, jnp.asarray(LEVEL))
+    for leaf, moving in zip(still, high, strict=True):
         assert leaf.shape == moving.shape[1:] and not leaf.any()
         assert not moving[:, 0].any()
+
+
+def test_flows_alone():
+    """Withdrawals and new loans move the reserve on straight logarithms until it is lent out."""
+    spike = Spike(
+        run_share=jnp.asarray(0.2), run_start=jnp.asarray(2.0), run_hours=jnp.asarray(4.0),
+        surge_share=jnp.asarray(0.1), surge_start=jnp.asarray(0.0), surge_hours=jnp.asarray(10.0),
+    )  # fmt: skip
+    path = flow_path(spike, 1.0, 12, jnp.asarray(0.6))
+    t = np.arange(13)
+    np.testing.assert_allclose(
+        path.log_supply, np.log(0.8) * np.clip((t - 2) / 4, 0, 1), rtol=1e-12, atol=1e-15
+    )
+    np.testing.assert_allclose(path.log_borrow, np.log(1.1) * np.clip(t / 10, 0, 1), rtol=1e-12)
+    assert not path.queued.any()
+    dry = flow_path(spike, 1.0, 12, jnp.asarray(0.9))
+    used = 0.9 * np.exp(dry.log_borrow - dry.log_supply)
+    assert used.max() == pytest.approx(1.0, rel=1e-14) and dry.queued[-1] > 0
+    outflow = (-jnp.full(12, 0.01), jnp.zeros(12))
+    more = flow_path(no_spike(), 1.0, 12, jnp.asarray(0.6), outflow)
+    np.testing.assert_allclose(more.log_supply, -0.01 * t, rtol=1e-12)

@@ -20,7 +20,7 @@ def margin_command(ref: str, venue: str | None, prices: list[str], format: str) 
     keep_programs()
     rules = load_venue(venue) if venue else None
     book = load_book(ref, venue=rules)
-    states = margin_states(book, rules or load_venue(book.venue), prices=dict(map(_price, prices)))
+    states = margin_states(book, rules or load_venue(book.venue), prices=prices_of(prices))
     if format == "json":
         print(json.dumps([finite(dataclasses.asdict(state)) for state in states], indent=1))
         return
@@ -60,6 +60,11 @@ def _show_prices(states: list) -> None:
             headings,
             rows,
         )
+
+
+def prices_of(texts: list[str]) -> dict[str, float]:
+    """Prices given as `COIN=PX`."""
+    return dict(map(_price, texts))
 
 
 def _price(text: str) -> tuple[str, float]:

@@ -30,7 +30,9 @@ class DesignPoint:
         return float(np.linalg.norm(self.point))
 
 
-def design_point(limit: Limit, begin: np.ndarray) -> DesignPoint | None:
+def design_point(
+    limit: Limit, begin: np.ndarray, tolerance: float = TOLERANCE, most: int = MOST_ITERATIONS
+) -> DesignPoint | None:
     """Minimises |z| subject to limit(z) >= 0 by the improved Hasofer-Lind-Rackwitz-Fiessler steps.
 
         z <- z + a (target - z),    target = (<g, z> - limit(z)) g / |g|^2,   g = gradient
@@ -40,6 +42,8 @@ def design_point(limit: Limit, begin: np.ndarray) -> DesignPoint | None:
     Args:
       limit: normals `[T, n]` -> (value, gradient); positive where the event happens.
       begin: where to start, `[T, n]`.
+      tolerance: of the limit function and, relative, of the point.
+      most: steps, of up to six calls of the limit each.
 
     Returns:
       The point reached; None where the gradient vanishes or is not finite: nothing leads on.
@@ -49,14 +53,14 @@ def design_point(limit: Limit, begin: np.ndarray) -> DesignPoint | None:
     """
     point = np.asarray(begin, np.float64)
     value, slope = limit(point)
-    for _ in range(MOST_ITERATIONS):
+    for _ in range(most):
         steepness = float(np.sum(slope**2))
         if not np.isfinite(value) or not np.isfinite(steepness) or steepness < 1e-16:
             return None
         target = (float(np.sum(slope * point)) - value) / steepness * slope
         move = target - point
         size = float(np.linalg.norm(target))
-        if abs(value) < TOLERANCE and float(np.linalg.norm(move)) < TOLERANCE * max(size, 1.0):
+        if abs(value) < tolerance and float(np.linalg.norm(move)) < tolerance * max(size, 1.0):
             return DesignPoint(point, value, converged=True)
         penalty = 2 * size / np.sqrt(steepness) + 1e-6
         before, share = _merit(point, value, penalty), 1.0
