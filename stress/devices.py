@@ -42,7 +42,7 @@ def devices(wanted: str | None = None) -> list[Device]:
         more = f"; {HOST}" if there[0].platform == "cpu" else ""
         raise InputError(
             "--devices", "", f"{count} with {len(there)} here ({names}{more})",
-            f"1 to {len(there)}, or all",
+            f"1 to {len(there)}, or all" if len(there) > 1 else "1, or all",
         )  # fmt: skip
     return there[:count]
 

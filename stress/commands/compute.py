@@ -31,9 +31,10 @@ class Where:
                 raise InputError(
                     f"--{option}", "", str(number), f"a whole number of {option} from 1"
                 )
-        if not re.fullmatch(r"all|0*[1-9][0-9]{0,5}", self.devices or "all"):
+        wanted = "all" if self.devices is None else self.devices
+        if not re.fullmatch(r"all|0*[1-9][0-9]{0,5}", wanted):
             allowed = "a whole number of devices from 1, or all"
-            raise InputError("--devices", "", self.devices, allowed)
+            raise InputError("--devices", "", repr(wanted), allowed)
         given = [
             f"--{option}"
             for option in ("threads", "devices", "workers", "scheduler")
