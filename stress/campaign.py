@@ -1,15 +1,17 @@
 """The campaign loop: blocks of paths of every scenario, in threads, resumable.
 
 A block is a pure function of (campaign, scenario, index). Blocks are merged by index, so results
-are bit-identical for any number of threads or workers and any history of interruptions.
+are bit-identical for any number of threads, workers or devices of one kind and any history of
+interruptions.
 """
 
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from typing import Any
 
 import jax
@@ -32,6 +34,7 @@ from stress.cascade_block import (
 )
 from stress.cascade_state import Now
 from stress.config import Campaign
+from stress.devices import Device, placed
 from stress.engine import FrozenBook, run_block
 from stress.environment import return_memory
 from stress.frozen import ACCOUNT_TILE, PATH_TILE, freeze, in_precision, used_part
@@ -61,6 +64,7 @@ class Plan:
     block: int  # paths of a block, a multiple of the path tile
     draws: dict[str, Draws]  # by scenario, how the normals of its paths are drawn
     cascade: CascadePlan | None = None  # with feedback
+    device: Device | None = None  # where the arrays stay; None: where JAX puts them
 
     @property
     def blocks(self) -> int:
@@ -151,7 +155,7 @@ def _computed(
     plan: Plan, scenario: str, paths: np.ndarray, valid: np.ndarray
 ) -> tuple[Arrays, AccountMoney]:
     """Arrays of some paths of a scenario, and what each account lost on them in sum."""
-    world = _world(plan, scenario, jnp.asarray(paths), jnp.asarray(valid))
+    world = _world(plan, scenario, *jax.device_put((paths, valid), plan.device))
     (counts, accounts), money = run_block(*_frozen_inputs(plan, world))
     view, hours = world.view, plan.campaign.step_hours
     if plan.cascade is None:
@@ -190,7 +194,8 @@ def _world(plan: Plan, scenario: str, numbers: jax.Array, valid: jax.Array) -> W
         outside = world_of(setting, today, model, sample, exact, lengths)
         keys = path_keys(key, numbers)
     known = valid & (view.status != NON_FINITE)
-    return World(market=market, view=view, known=known, outside=outside, keys=keys)
+    world = World(market=market, view=view, known=known, outside=outside, keys=keys)
+    return jax.device_put(world, plan.device)
 
 
 def _frozen_inputs(plan: Plan, world: World) -> tuple:
@@ -216,8 +221,12 @@ def compile_ahead(plan: Plan, scenario: str) -> None:
       plan: the campaign, built.
       scenario: its name.
     """
-    paths, valid = jnp.asarray(np.arange(plan.block)), jnp.zeros(plan.block, bool)
+    idle = np.arange(plan.block), np.zeros(plan.block, bool)
+    paths, valid = jax.device_put(idle, plan.device)
     world = jax.eval_shape(partial(_world, plan, scenario), paths, valid)
+    if plan.device is not None:
+        there = jax.sharding.SingleDeviceSharding(plan.device)
+        world = jax.tree.map(lambda x: x.update(sharding=there), world)
     parts = [(run_block, _frozen_inputs(plan, world))]
     if plan.cascade is not None:
         parts.insert(0, (run_cascade, _cascade_inputs(plan, scenario, world)))
@@ -249,16 +258,19 @@ def run_blocks(
     advance: Advance = lambda blocks, paths: None,
     say: Say = lambda sentence: None,
     check: Callable[[], object] = lambda: None,
+    devices: Sequence[Device] = (),
 ) -> dict[str, Totals]:
     """Runs, or finds, every block of a campaign in this process.
 
     Args:
       plan: the campaign, built.
       store: folder or URL whose finished blocks count; None keeps nothing.
-      threads: results do not depend on it.
+      threads: results do not depend on it; at least one a device.
       advance: called with (blocks, paths) that a finished block adds.
       say: called with a sentence about a damaged block.
       check: called before a block is kept; raises where this machine computes wrong numbers.
+      devices: that compute, see `stress.devices`; none: where JAX puts arrays. The book is copied
+        to each once.
 
     Returns:
       Totals of every scenario.
@@ -269,21 +281,28 @@ def run_blocks(
     merge = Merge(plan.scenarios, plan.campaign.spec.paths, plan.block, advance)
     missing = merge.missing(store, plan.blocks, say)
     stop = threading.Event()
+    here = [placed(plan, device) for device in devices[: len(missing)]] or [plan]
+    mine, places = threading.local(), cycle(here)
+
+    def settle() -> None:
+        """Gives a thread its device; a thread that is free takes the next block."""
+        mine.plan = next(places)
 
     def work(name: str, index: int) -> None:
         """Computes, keeps and merges a block; nothing of it outlives the merge."""
         if stop.is_set():
             return
-        arrays = compute_block(plan, name, index)
+        arrays = compute_block(mine.plan, name, index)
         check()
         if store is not None:
             save_block(store, name, index, arrays)
         merge.add(name, index, arrays)
 
     if missing:
-        compile_ahead(plan, missing[0][0])
+        for part in here:  # of GPUs, the first compiles and the others load what it kept
+            compile_ahead(part, missing[0][0])
         return_memory()
-    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+    with ThreadPoolExecutor(max(1, threads, len(here)), initializer=settle) as pool:
         futures: list[Future] = [pool.submit(work, *block) for block in missing]
         try:
             for future in as_completed(futures):

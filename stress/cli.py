@@ -43,6 +43,9 @@ def run(
     paths: Annotated[int | None, typer.Option(help="paths instead of the file's")] = None,
     settings: Setting = None,
     threads: Annotated[int | None, typer.Option(help="of this process [cores]")] = None,
+    devices: Annotated[
+        str | None, typer.Option(help="of this process [all GPUs, or the CPU]", metavar="N|all")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="processes of this machine")] = None,
     scheduler: Annotated[
         str | None,
@@ -75,7 +78,9 @@ def run(
     if paths is not None:
         changes.append(f"paths={paths}")
     chosen = models.split(",") if models else None
-    where = Where(threads=threads, workers=workers, scheduler=scheduler, store=store)
+    where = Where(
+        threads=threads, devices=devices, workers=workers, scheduler=scheduler, store=store
+    )
     run_command(campaign, out, changes, where, resume, not no_report, chosen, candles)
 
 

@@ -23,11 +23,11 @@ import jax.numpy as jnp
 import numpy as np
 import psutil
 
+from stress.devices import Device, devices
 from stress.environment import check_versions
 from stress.errors import EnvironmentUnusable
 
 Outputs: TypeAlias = Mapping[str, Any]
-Device: TypeAlias = Any  # a jax.Device, which type checkers take for a variable
 PACKAGES = ("hyperstress", "jax", "jaxlib", "numpy", "scipy", "xarray", "zarr", "pydantic")
 PRODUCT_SHAPES = ((40000, 3), (40000, 4))  # rows, columns; 3 by 3 is the one that goes wrong
 LANES, STEPS = 2048, 168
@@ -276,9 +276,12 @@ def report(engine_canary: EngineCanary | None = None) -> list[Row]:
         Row(section="device", name=str(device), value=f"{device.platform}, {device.device_kind}")
         for device in jax.devices()
     ]
-    for canary in canaries(None, engine_canary):
-        error = f"relative error {canary.worst_relative_error:.2g}, at most {canary.tolerance:g}"
-        rows.append(Row(section="canary", name=canary.name, value=error, passed=canary.passed))
+    for number, device in enumerate(devices()):  # those that a run uses unless told otherwise
+        for canary in canaries(device, engine_canary):
+            name = f"{canary.name} on {device}" if number else canary.name
+            error = f"relative error {canary.worst_relative_error:.2g}"
+            value = f"{error}, at most {canary.tolerance:g}"
+            rows.append(Row(section="canary", name=name, value=value, passed=canary.passed))
     return rows
 
 

@@ -5,6 +5,7 @@ oracle of the tests, which shares no code with the kernels. One path that ends o
 """
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from models.account import Market
+from stress import doctor
 from stress.book_io import load_book
 from stress.doctor import Canary, compare
 from stress.engine import path_rows
@@ -75,3 +77,9 @@ def engine_canary(device: Any) -> Canary:
 
     exact = judge(("first", "full"), 0.0)
     return judge(("loss",), TOLERANCE) if exact.passed else exact
+
+
+def prove(devices: Iterable[Any]) -> None:
+    """Refuses devices that compute wrong numbers, as `stress.doctor.self_test` does."""
+    for device in devices:
+        doctor.self_test(device, engine_canary)

@@ -21,7 +21,7 @@ def provenance(campaign: Campaign, wall_seconds: float, hands: dict[str, int]) -
     Args:
       campaign: that was run.
       wall_seconds: it took.
-      hands: `workers` (processes that computed) and `threads` of each.
+      hands: `workers` (processes that computed), `threads` and `devices` of each.
     """
     import jax
 

@@ -18,13 +18,13 @@ def compare_command(campaign, out: Path | None, where: Where, resume: bool, repo
     from stress.campaign import plan as build_plan
     from stress.commands.progress import progress
     from stress.decide.compare import cases, distinct
-    from stress.doctor import self_test
-    from stress.engine_canary import engine_canary
+    from stress.engine_canary import prove
     from stress.provenance import DECISIVE, version
     from stress.store import open_run
 
     started = time.monotonic()
     console = Console(stderr=True)
+    devices = where.here()
     found = cases(campaign)
     once = list(distinct(found))
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -45,7 +45,7 @@ def compare_command(campaign, out: Path | None, where: Where, resume: bool, repo
     with where.client() as client, ThreadPoolExecutor(1) as aside:
         open_run(folder, identity, resume)
         try:
-            checked = aside.submit(self_test, None, engine_canary)
+            checked = aside.submit(prove, devices)
             with progress(console, first, len(once)) as advance:
                 for n, case in enumerate(once):
                     plan = first if n == 0 else build_plan(case.campaign)

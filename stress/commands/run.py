@@ -27,8 +27,7 @@ def run_command(
     """Runs a campaign from its file to its report."""
     from stress.compile_cache import keep_programs
     from stress.config import load_campaign
-    from stress.doctor import self_test
-    from stress.engine_canary import engine_canary
+    from stress.engine_canary import prove
 
     started = time.monotonic()
     where.check()
@@ -42,8 +41,9 @@ def run_command(
             raise InputError("--models", "", "a campaign with against", "one without")
         compare_command(campaign, out, where, resume, report)
         return
+    devices = where.here()
     aside = ThreadPoolExecutor(1)  # the self-test compiles while the rest is imported and built
-    checked = aside.submit(self_test, None, engine_canary)
+    checked = aside.submit(prove, devices)
     aside.shutdown(wait=False)
     from stress.block_store import open_blocks
     from stress.campaign import plan as build_plan
