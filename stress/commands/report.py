@@ -10,6 +10,7 @@ def report_command(folder: Path, out: Path | None) -> None:
     """Writes the report of a finished run."""
     from reports.compare.page import write_comparison
     from reports.page import write_report
+    from reports.rates.page import write_rates
     from reports.sensitivity.page import write_sensitivity
     from stress.results import open_dataset
 
@@ -20,7 +21,11 @@ def report_command(folder: Path, out: Path | None) -> None:
     except (OSError, ValueError, KeyError) as error:
         found = f"an unreadable dataset ({' '.join(str(error).split())})"
         raise InputError(folder / "results.zarr", "", found, "that of a finished run") from None
-    writers = {"comparison": write_comparison, "sensitivity": write_sensitivity}
+    writers = {
+        "comparison": write_comparison,
+        "rates": write_rates,
+        "sensitivity": write_sensitivity,
+    }
     write = writers.get(str(results.attrs.get("kind")), write_report)
     place = write(results, out or folder / "report.html")
     print(f"Report in {place}")
