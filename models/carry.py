@@ -1,4 +1,4 @@
-"""What interest alone does to an account: its equity after any number of hours, and how long it has.
+"""What interest alone does to an account: equity after some hours, and how long it lasts.
 
 Prices stand still and utilization is held, so growth over an hour is constant. Each quote token's
 equity then runs through stretches with a closed form; nothing is stepped through. One account;

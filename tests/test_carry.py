@@ -78,7 +78,11 @@ def test_who_owes_nothing_lasts_for_ever() -> None:
     names, members = group_members(book)
     owing, earliest, median = borrowers(members, times)
     of = names.index("looper")
-    assert owing[of] == 3 and not earliest[:, of].any() and np.isnan(earliest[0, names.index("lender")])
+    assert (
+        owing[of] == 3
+        and not earliest[:, of].any()
+        and np.isnan(earliest[0, names.index("lender")])
+    )
     assert np.array_equal(median[:, of], np.minimum(by_id["loop-hype"], by_id["loop-btc"]))
     gone = shares(members, times.loan, times.hours == 0)
     assert gone[0, of] == pytest.approx([1 / 3, 9000 / 17500])
@@ -144,7 +148,8 @@ def test_loops_reach_every_stretch() -> None:
     held = {"market": "BTC", "size": 20000.0 / mark, "entry_price": mark, "leverage": 5.0,
             "margin": "cross"}  # fmt: skip
     account = {"mode": "portfolio", "cash": {"USDC": 3000.0},
-               "supplied": {"HYPE": 10000.0 / prices["borrow"]["HYPE"]}, "positions": [held]}  # fmt: skip
+               "supplied": {"HYPE": 10000.0 / prices["borrow"]["HYPE"]},
+               "positions": [held]}  # fmt: skip
     first, loans = by_hour(account, prices, rules, 1.0, 24.0, 5000)
     assert loans[0] < 2000.0 and 2000.0 in np.round(loans, 9) and loans[-1] > 2000.0
     market = dataclasses.replace(market_of(prices), **{

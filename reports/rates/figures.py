@@ -8,7 +8,14 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from reports import scales, selection, theme, units
 from reports.frames import Plot
 
-TICKS = {24.0: "1 d", 168.0: "1 w", 720.0: "30 d", 8760.0: "1 y", 87600.0: "10 y", 876000.0: "100 y"}
+TICKS = {
+    24.0: "1 d",
+    168.0: "1 w",
+    720.0: "30 d",
+    8760.0: "1 y",
+    87600.0: "10 y",
+    876000.0: "100 y",
+}
 SHADES = ("#56B4E9", "#0072B2", "#A67C00", "#D55E00", "#882255")
 
 
@@ -56,8 +63,10 @@ def lasting(results: xr.Dataset, ax: Axes) -> Axes:
         used = float(at["utilization"].values[0])
         label = f"{100 * used:.3g} %" + (" (today)" if held == "today" else "")
         x = np.maximum(hours[order][finite], 1.0)
-        ax.step([*x, 10.0 * x[-1] if x.size else 1.0], [*share[finite], share[finite][-1]]
-                if x.size else [0.0], where="post", color=SHADES[i % len(SHADES)], label=label)  # fmt: skip
+        y = share[finite]
+        if x.size:
+            x, y = np.append(x, 10 * x[-1]), np.append(y, y[-1])
+        ax.step(x, y, where="post", color=SHADES[i % len(SHADES)], label=label)
     ax.set_xscale("log")
     ax.set_xlim(168.0, 876000.0)
     ax.set_ylim(0, 1.02)
@@ -76,8 +85,11 @@ def slopes(results: xr.Dataset, ax: Axes) -> Axes:
     names, y, labels, places = selection.names(results, "scenario"), 0.0, [], []
     colours = theme.scenario_colours(names)
     for scenario in names:
-        ax.text(0.01, y, units.shorten(units.title(scenario), 30), fontsize=7, va="center",
-                color=colours[scenario], transform=ax.get_yaxis_transform(), fontweight="bold")  # fmt: skip
+        colour, name = colours[scenario], units.shorten(units.title(scenario), 30)
+        ax.text(
+            0.01, y, name, fontsize=7, va="center", color=colour, fontweight="bold",
+            transform=ax.get_yaxis_transform(),
+        )  # fmt: skip
         for level in selection.names(results, "level"):
             y += 1
             at = results["slope"].sel(scenario=scenario, level=level, group="all", share="loans")
@@ -85,10 +97,9 @@ def slopes(results: xr.Dataset, ax: Axes) -> Axes:
                 found = selection.estimate(at.sel(channel=channel))
                 if found.known:
                     row = y + shift
-                    ax.plot([100 * found.low, 100 * found.high], [row, row], lw=1.1,
-                            color=colours[scenario])  # fmt: skip
-                    ax.plot([100 * found.value], [row], "o", ms=3.6, color=colours[scenario],
-                            mfc=colours[scenario] if fill else "white")  # fmt: skip
+                    ax.plot([100 * found.low, 100 * found.high], [row, row], lw=1.1, color=colour)
+                    face = colour if fill else "white"
+                    ax.plot([100 * found.value], [row], "o", ms=3.6, color=colour, mfc=face)
             places.append(y)
             labels.append(level_name(level))
         y += 1.3

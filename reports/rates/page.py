@@ -121,14 +121,21 @@ def times(results: xr.Dataset) -> Table:
         breaks.add(len(rows))
         for held in selection.names(results, "held"):
             at_level = at.sel(held=held)
-            cells = [Cell(text="All accounts" if group == EVERYBODY else units.title(group)),
-                     Cell(text=units.percent(float(at_level["utilization"].values[0]))),
-                     Cell(text=rate(at_level)),
-                     Cell(text=units.count(float(at["borrowers"]))),
-                     Cell(text=units.money(float(at["group_loan"]))),
-                     *(Cell(text=time(float(at_level[k]))) for k in ("earliest", "median"))]  # fmt: skip
-            cells += [Cell(text=units.percent(float(at_level["within_share"].sel(within=w, share=k))))
-                      for w in windows for k in ("accounts", "loans")]  # fmt: skip
+            within = [
+                at_level["within_share"].sel(within=w, share=k)
+                for w in windows
+                for k in ("accounts", "loans")
+            ]
+            texts = [
+                "All accounts" if group == EVERYBODY else units.title(group),
+                units.percent(float(at_level["utilization"].values[0])),
+                rate(at_level),
+                units.count(float(at["borrowers"])),
+                units.money(float(at["group_loan"])),
+                *(time(float(at_level[k])) for k in ("earliest", "median")),
+                *(units.percent(float(x)) for x in within),
+            ]
+            cells = [Cell(text=text) for text in texts]
             rows.append(cells)
     heads = ["Utilization held", "Rate a year", "Owe", "Loans", "Earliest", "Median"]
     heads += [f"{k} within {time(w)}" for w in windows for k in ("Accounts", "Loans")]

@@ -79,6 +79,12 @@ def _finish(built, found, folder: Path, seconds: float, threads: int):
 
 def _show(results) -> None:
     """Time to liquidation by group, then slopes of the whole book."""
+    _show_times(results)
+    for kind in ("accounts", "loans"):
+        _show_slopes(results, kind)
+
+
+def _show_times(results) -> None:
     held, rows = list(map(str, results["held"].values)), []
     for group in map(str, results["group"].values):
         at = results.sel(group=group)
@@ -91,28 +97,31 @@ def _show(results) -> None:
             used = " / ".join(f"{x:.3g}" for x in level["utilization"].values)
             rates = " / ".join(percent(float(x)) for x in level["borrow_rate"].values)
             first = [group, str(int(at["borrowers"])), money(float(at["group_loan"]))]
-            rows.append([*(first if name == held[0] else ["", "", ""]), used, rates,
-                         days(float(level["earliest"])), days(float(level["median"])), *within])  # fmt: skip
+            lasts = [days(float(level[kind])) for kind in ("earliest", "median")]
+            shown = first if name == held[0] else ["", "", ""]
+            rows.append([*shown, used, rates, *lasts, *within])
     windows = [f"by {days(float(x))}: accounts, loans" for x in results["within"].values]
     heads = ["group", "owe", "loans", "utilization held", "rate per year", "earliest", "median",
              *windows]  # fmt: skip
     show_table("Time to liquidation by interest alone, prices standing still", heads, rows)
-    for kind in ("accounts", "loans"):
-        rows = []
-        for scenario in map(str, results["scenario"].values):
-            for level in map(str, results["level"].values):
-                at = results.sel(scenario=scenario, level=level, group="all", share=kind)
-                value, _, low, high = map(float, at["probability"].values)
-                chance = f"{percent(value)}  [{percent(low)}, {percent(high)}]"
-                slopes = [points(x) for x in at["slope"].values]
-                rows.append([scenario if level == "path" else "", level, chance, *slopes])
-        told = results.attrs
-        title = (
-            f"Share of {kind} liquidated within {told['horizon_hours']:g} h, {told['paths']} paths "
-            "[95 % interval], and its change in points per point of utilization"
-        )
-        heads = ["scenario", "utilization", "probability", "change", "by interest", "by liquidity"]
-        show_table(title, heads, rows)
+
+
+def _show_slopes(results, kind: str) -> None:
+    rows = []
+    for scenario in map(str, results["scenario"].values):
+        for level in map(str, results["level"].values):
+            at = results.sel(scenario=scenario, level=level, group="all", share=kind)
+            value, _, low, high = map(float, at["probability"].values)
+            chance = f"{percent(value)}  [{percent(low)}, {percent(high)}]"
+            slopes = [points(x) for x in at["slope"].values]
+            rows.append([scenario if level == "path" else "", level, chance, *slopes])
+    told = results.attrs
+    title = (
+        f"Share of {kind} liquidated within {told['horizon_hours']:g} h, {told['paths']} paths "
+        "[95 % interval], and its change in points per point of utilization"
+    )
+    heads = ["scenario", "utilization", "probability", "change", "by interest", "by liquidity"]
+    show_table(title, heads, rows)
 
 
 def days(hours: float) -> str:

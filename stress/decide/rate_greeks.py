@@ -165,4 +165,3 @@ def _liquidated(counted: jax.Array, times: int, book: FrozenBook, rows: Rows, va
     del times, valid
     gone = jnp.isfinite(owned(book, rows.first, "min")).astype(counted.dtype)
     return (), gone @ counted.T
-
