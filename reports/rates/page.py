@@ -67,7 +67,8 @@ def lead(results: xr.Dataset) -> list[str]:
     for window in map(float, results["within"].values):
         within = at["within_share"].sel(within=window, share="loans")
         cells = [f"{units.percent(float(within.sel(held=n)))} {level(results, n)}" for n in held]
-        said.append(f"Within {time(window)} it reaches {listed(cells)} of the loans.")
+        reached = f"{listed(cells)} of the loans" if float(within.max()) else "no loan at any of them"
+        said.append(f"Within {time(window)} it reaches {reached}.")
     for scenario in selection.names(results, "scenario"):
         cells = []
         for name in selection.names(results, "level"):

@@ -37,8 +37,11 @@ def rates_command(
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = out or Path("runs") / f"{campaign.spec.name}-rates-{stamp}"
     versions = {name: version(name) for name in DECISIVE}
-    identity = {"campaign": campaign.digest, "block": built.block, "version": versions}
-    open_run(folder, identity | {"kind": "rates"}, resume)
+    open_run(
+        folder,
+        {"kind": "rates", "campaign": campaign.digest, "block": built.block, "version": versions},
+        resume,
+    )
     hands = threads or os.cpu_count() or 1
     self_test(None, engine_canary)
     try:

@@ -51,13 +51,13 @@ def times_to_liquidation(book: Book, venue: Venue, today: np.ndarray, held: list
     hours = np.full((len(used), len(rows.owner)), np.inf)
     for index, account in kinds(rows):
         hours[:, index] = np.asarray(_hours(venue, account, market_now(book), growths))
-    first = np.full((len(used), len(book.ids)), np.inf)
-    np.minimum.at(first, (slice(None), rows.owner), hours)
+    first = np.full((len(book.ids), len(used)), np.inf)
+    np.minimum.at(first, rows.owner, hours.T)
     worth = np.array([book.token_prices.get(q, 1.0) for q in book.quotes])
     loan = np.zeros(len(book.ids))
     np.add.at(loan, rows.owner, row_figures(book, venue, rows).loan @ worth)
     levels = [TODAY, *(f"{level:g}" for level in held)]
-    return Times(levels=levels, used=used, rate=np.asarray(rates), hours=first, loan=loan)
+    return Times(levels=levels, used=used, rate=np.asarray(rates), hours=first.T, loan=loan)
 
 
 def group_members(book: Book) -> tuple[list[str], np.ndarray]:
