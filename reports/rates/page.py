@@ -67,7 +67,7 @@ def lead(results: xr.Dataset) -> list[str]:
     for window in map(float, results["within"].values):
         within = at["within_share"].sel(within=window, share="loans")
         cells = [f"{units.percent(float(within.sel(held=n)))} {level(results, n)}" for n in held]
-        reached = f"{listed(cells)} of the loans" if float(within.max()) else "no loan at any of them"
+        reached = f"{listed(cells)} of the loans" if float(within.max()) else "no loan at all"
         said.append(f"Within {time(window)} it reaches {reached}.")
     for scenario in selection.names(results, "scenario"):
         cells = []
