@@ -30,6 +30,7 @@ from models.portfolio import (
 )
 from models.venue import Venue
 
+ROUNDING = 16.0  # last bits of an account's gross money that a loan may differ by without a draw
 LOG_RANGE = 20.0  # of the log margin ratio over its trigger; beyond it nothing is told apart
 
 
@@ -146,7 +147,7 @@ def follow(
         wanted = jnp.maximum(state.transfer[q] - state.equity[q], 0)
         limit = state.borrow_capacity / market.quote_price[q]
         wanted = jnp.minimum(jnp.minimum(wanted, venue.lending.user_borrow_cap[q]), limit)
-        loan = jnp.minimum(wanted, _reach(venue, market, before, q, index))
+        loan, _ = _granted(venue, account, market, state, passage, q, wanted, index)
         pool.append(jnp.where(alive, loan - idle_balance(state, q), before))
     return dataclasses.replace(passage, accrued=accrued, pool=tuple(pool))
 
@@ -245,21 +246,35 @@ def _loans(
     loans = []
     for q in range(len(venue.quotes)):
         wanted = desired_loan(venue, market, state, q)
-        reach = _reach(venue, market, passage.pool[q], q, index)
-        loan = jnp.minimum(wanted, reach)
+        loan, draws = _granted(venue, account, market, state, passage, q, wanted, index)
         shortfall = state.maintenance[q] - state.equity[q]
-        # Where there is nothing to maintain the shortfall is old debt: rounding must not refuse it.
-        draws = (wanted > reach) & (state.maintenance[q] > 0)
-        unfunded = unfunded | (draws & (shortfall > loan))
+        # Where there is nothing to maintain the shortfall is old debt.
+        unfunded = unfunded | (draws & (state.maintenance[q] > 0) & (shortfall > loan))
         loans.append(loan)
     return tuple(loans), unfunded
 
 
-def _reach(venue: Venue, market: Market, pool: Scalar, q: int, index: Scalar) -> Scalar:
-    """Greatest loan the reserve lets stand: the old one with its interest, and what it has left."""
+def _granted(
+    venue: Venue,
+    account: Account,
+    market: Market,
+    state: MarginState,
+    passage: Passage,
+    q: int,
+    wanted: Scalar,
+    index: Scalar,
+) -> tuple[Scalar, Scalar]:
+    """The loan within what the reserve lets stand, and whether it stays below what is wanted.
+
+    What stands is the old loan with its interest, and what the reserve has left. A loan that grew
+    by its interest alone differs from that by rounding, which is no draw.
+    """
     limits = (venue.assumptions.reserve_liquidity_limits_credit > 0) & (index > 0)
-    owed = jnp.maximum(pool, 0) * (1 + market.borrow_growth[q])
-    return jnp.where(limits, owed + market.free_liquidity[q], jnp.inf)
+    owed = jnp.maximum(passage.pool[q], 0) * (1 + market.borrow_growth[q])
+    reach = jnp.where(limits, owed + market.free_liquidity[q], jnp.inf)
+    gross = jnp.abs(account.net_cash[q]) + state.notional[q]
+    refused = wanted > reach + ROUNDING * jnp.finfo(gross.dtype).eps * gross
+    return jnp.where(refused, reach, wanted), refused
 
 
 def thresholds(

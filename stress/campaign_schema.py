@@ -23,6 +23,7 @@ from stress.campaign_parts import (
 )
 from stress.cascade_schema import CascadeSection
 from stress.decide.compare_schema import Compare
+from stress.decide.rates_schema import Rates
 from stress.decide.sensitivity_schema import Sensitivity
 from stress.errors import InputError
 from stress.estimator_schema import Estimator, Event
@@ -126,4 +127,5 @@ class CampaignFile(Part):
         None, description="rule book before `venue`: the campaign compares the two on its book"
     )
     sensitivity: Sensitivity = Field(default_factory=lambda: Sensitivity.model_validate({}))
+    rates: Rates = Field(default_factory=lambda: Rates.model_validate({}))
     compare: Compare = Field(default_factory=lambda: Compare.model_validate({}))

@@ -101,6 +101,22 @@ def sensitivity(
 
 
 @app.command()
+def rates(
+    campaign: Annotated[str, typer.Argument(help="campaign file, or a shipped campaigns/<name>")],
+    out: Annotated[Path | None, typer.Option(help="run directory [runs/<name>-<time>]")] = None,
+    paths: Annotated[int | None, typer.Option(help="paths instead of the file's")] = None,
+    settings: Setting = None,
+    threads: Annotated[int | None, typer.Option(help="of this process [cores]", min=1)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
+) -> None:
+    """Rate greeks: time to liquidation at held utilization, dP(liquidation)/d utilization."""
+    from stress.commands.rates import rates_command
+
+    changes = [*(settings or []), *([] if paths is None else [f"paths={paths}"])]
+    rates_command(campaign, out, changes, threads, resume)
+
+
+@app.command()
 def margin(
     book: Annotated[str, typer.Argument(help="book file or shipped books/<name>")],
     venue: Annotated[str | None, typer.Option(help="rule book [the book's]")] = None,

@@ -4,7 +4,7 @@ Axes: `N` margin accounts (`stress.book.MarginAccounts`), `Q` quote tokens, `M` 
 collateral tokens. `stress.margin_state` makes accounts of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import jax
@@ -104,19 +104,14 @@ def row_figures(book: Book, venue: Venue, rows: MarginAccounts) -> RowFigures:
     Returns:
       Figures in the order of `rows`, float64.
     """
-    borrows, holds = borrowing(rows), (rows.size != 0).any(axis=1)
     parts, places = [], []
-    for portfolio, positions in ((True, True), (True, False), (False, True), (False, False)):
-        index = np.flatnonzero((borrows == portfolio) & (holds == positions))
-        if len(index):
-            markets = used_markets(rows, index) if positions else ()
-            account = batch(rows, index, portfolio, markets)
-            figures = _row_batch(venue, account, market_now(book))
-            part = {name: np.moveaxis(np.asarray(x), -1, 0) for name, x in figures.items()}
-            prices = np.full((len(index), len(venue.markets)), np.nan)
-            prices[:, list(markets)] = part["liquidation"]
-            parts.append(part | {"liquidation": prices})
-            places.append(index)
+    for index, account in kinds(rows):
+        figures = _row_batch(venue, account, market_now(book))
+        part = {name: np.moveaxis(np.asarray(x), -1, 0) for name, x in figures.items()}
+        prices = np.full((len(index), len(venue.markets)), np.nan)
+        prices[:, list(account.markets)] = part["liquidation"]
+        parts.append(part | {"liquidation": prices})
+        places.append(index)
     back = np.argsort(np.concatenate(places))
     joined = {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
     return RowFigures(**joined)
@@ -196,6 +191,16 @@ def borrowing(rows: MarginAccounts) -> np.ndarray:
 def used_markets(rows: MarginAccounts, index: np.ndarray) -> tuple[int, ...]:
     """Markets in which some of these margin accounts hold a position."""
     return tuple(np.flatnonzero((rows.size[index] != 0).any(axis=0)).tolist())
+
+
+def kinds(rows: MarginAccounts) -> Iterator[tuple[np.ndarray, Account]]:
+    """Margin accounts by what their programs hold: places in `rows`, and the accounts, last."""
+    borrows, holds = borrowing(rows), (rows.size != 0).any(axis=1)
+    for portfolio, positions in ((True, True), (True, False), (False, True), (False, False)):
+        index = np.flatnonzero((borrows == portfolio) & (holds == positions))
+        if len(index):
+            markets = used_markets(rows, index) if positions else ()
+            yield index, batch(rows, index, portfolio, markets)
 
 
 def batch(

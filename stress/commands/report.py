@@ -10,6 +10,7 @@ def report_command(folder: Path, out: Path | None) -> None:
     """Writes the report of a finished run."""
     from reports.compare.page import write_comparison
     from reports.page import write_report
+    from reports.rates.page import write_rates
     from reports.sensitivity.page import write_sensitivity
     from reports.tuning.page import write_tuning
     from stress.results import open_dataset
@@ -23,6 +24,7 @@ def report_command(folder: Path, out: Path | None) -> None:
         raise InputError(folder / "results.zarr", "", found, "that of a finished run") from None
     writers = {
         "comparison": write_comparison,
+        "rates": write_rates,
         "sensitivity": write_sensitivity,
         "tuning": write_tuning,
     }

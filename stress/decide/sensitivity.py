@@ -146,18 +146,23 @@ def _each(work: Callable[[Any], np.ndarray], items: list[Any], threads: int) -> 
             raise
 
 
-def _kept(campaign: Campaign, folder: Path | None) -> np.ndarray:
-    """Figures of a campaign, found in the folder or computed and kept there."""
-    place = None if folder is None else folder / f"{campaign.digest[:32]}.npy"
+def kept(place: Path | None, compute: Callable[[], np.ndarray]) -> np.ndarray:
+    """An array found in a file, or computed and kept there; a file cut short is made again."""
     if place is not None and place.exists():
         try:
             return np.load(place, allow_pickle=False)
         except (OSError, ValueError, EOFError):
-            place.unlink()  # cut short: computed again
-    found = figures_of(campaign, run_blocks(plan(campaign), None, 1))
+            place.unlink()
+    found = compute()
     if place is not None:
         data = io.BytesIO()
         np.save(data, found, allow_pickle=False)
         place.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(place, data.getvalue())
     return found
+
+
+def _kept(campaign: Campaign, folder: Path | None) -> np.ndarray:
+    """Figures of a campaign, found in the folder or computed and kept there."""
+    place = None if folder is None else folder / f"{campaign.digest[:32]}.npy"
+    return kept(place, lambda: figures_of(campaign, run_blocks(plan(campaign), None, 1)))
