@@ -13,6 +13,9 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from stress.cli_book import book_app, venue_app
+from stress.cli_decide import decide_app
+from stress.cli_options import Format, Setting, checked_format
 from stress.environment import prepare_environment
 from stress.errors import EnvironmentUnusable, InputError
 
@@ -22,18 +25,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-book_app = typer.Typer(
-    help="Books: import recorded answers, synthesise, show.", no_args_is_help=True
-)
-venue_app = typer.Typer(help="The dated rule books.", no_args_is_help=True)
 app.add_typer(book_app, name="book")
 app.add_typer(venue_app, name="venue")
-
-Format = Annotated[str, typer.Option("--format", help="table or json", metavar="table|json")]
-Setting = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="key.path=value, may be repeated", metavar="KEY=VALUE"),
-]
 
 
 @app.command()
@@ -85,38 +78,6 @@ def run(
 
 
 @app.command()
-def sensitivity(
-    campaign: Annotated[str, typer.Argument(help="campaign file with a section sensitivity")],
-    out: Annotated[Path | None, typer.Option(help="run directory [runs/<name>-<time>]")] = None,
-    paths: Annotated[int | None, typer.Option(help="paths instead of the file's")] = None,
-    settings: Setting = None,
-    threads: Annotated[int | None, typer.Option(help="of this process [cores]", min=1)] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
-) -> None:
-    """Which assumption matters: Sobol indices, a tornado, and who makes up the tail."""
-    from stress.commands.sensitivity import sensitivity_command
-
-    changes = [*(settings or []), *([] if paths is None else [f"paths={paths}"])]
-    sensitivity_command(campaign, out, changes, threads, resume)
-
-
-@app.command()
-def rates(
-    campaign: Annotated[str, typer.Argument(help="campaign file, or a shipped campaigns/<name>")],
-    out: Annotated[Path | None, typer.Option(help="run directory [runs/<name>-<time>]")] = None,
-    paths: Annotated[int | None, typer.Option(help="paths instead of the file's")] = None,
-    settings: Setting = None,
-    threads: Annotated[int | None, typer.Option(help="of this process [cores]", min=1)] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
-) -> None:
-    """Rate greeks: time to liquidation at held utilization, dP(liquidation)/d utilization."""
-    from stress.commands.rates import rates_command
-
-    changes = [*(settings or []), *([] if paths is None else [f"paths={paths}"])]
-    rates_command(campaign, out, changes, threads, resume)
-
-
-@app.command()
 def margin(
     book: Annotated[str, typer.Argument(help="book file or shipped books/<name>")],
     venue: Annotated[str | None, typer.Option(help="rule book [the book's]")] = None,
@@ -136,43 +97,14 @@ def margin(
     if against is not None:
         from stress.commands.margin_change import margin_change_command
 
-        margin_change_command(book, venue, against, list(price or []), _format(format))
+        margin_change_command(book, venue, against, list(price or []), checked_format(format))
         return
     from stress.commands.margin import margin_command
 
-    margin_command(book, venue, list(price or []), _format(format))
+    margin_command(book, venue, list(price or []), checked_format(format))
 
 
-@app.command()
-def reverse(
-    campaign: Annotated[str, typer.Argument(help="campaign file, or a shipped campaigns/<name>")],
-    metric: Annotated[
-        str, typer.Option(help="loss: bad_debt, equity_loss, liquidated_debt, ...", metavar="ID")
-    ],
-    at_least: Annotated[
-        str, typer.Option(help="USDC, or a share of the book such as 5%", metavar="X")
-    ],
-    scenario: Annotated[str | None, typer.Option(help="of the campaign [its first]")] = None,
-    factors: Annotated[
-        str | None,
-        typer.Option(
-            help="that may move [all]", metavar="prices,basis,depth,utilization,oracle_lag"
-        ),
-    ] = None,
-    answers: Annotated[int, typer.Option(help="worlds at most", min=1, max=10)] = 3,
-    polish: Annotated[
-        int, typer.Option(help="rounds without gradients, each answer", min=0, max=1000)
-    ] = 24,
-    out: Annotated[Path | None, typer.Option(help="folder [runs/<name>-reverse-<time>]")] = None,
-    settings: Setting = None,
-) -> None:
-    """The most plausible worlds in which the book loses a given amount; each can be replayed."""
-    from stress.commands.reverse import reverse_command
-
-    kinds = factors.split(",") if factors else []
-    reverse_command(
-        campaign, metric, at_least, scenario, kinds, answers, polish, out, list(settings or [])
-    )
+app.add_typer(decide_app)
 
 
 @app.command()
@@ -184,21 +116,6 @@ def report(
     from stress.commands.report import report_command
 
     report_command(folder, out)
-
-
-@app.command()
-def tune(
-    tuning: Annotated[str, typer.Argument(help="tuning file, or a shipped tuning/<name>")],
-    out: Annotated[Path | None, typer.Option(help="run directory [runs/<name>-<time>]")] = None,
-    paths: Annotated[int | None, typer.Option(help="of the search instead of the file's")] = None,
-    threads: Annotated[int | None, typer.Option(help="of this process [cores]")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
-    no_report: Annotated[bool, typer.Option("--no-report", help="leave the memo out")] = False,
-) -> None:
-    """Find the LTVs, caps and rate curve that lend most within limits on losses; a memo."""
-    from stress.commands.tune import tune_command
-
-    tune_command(tuning, out, paths, threads, resume, not no_report)
 
 
 @app.command()
@@ -273,7 +190,7 @@ def validate(
     """Every value known without simulation against the simulator; exit code 1 if one fails."""
     from stress.commands.validate import validate_command
 
-    validate_command(quick, _format(format), out)
+    validate_command(quick, checked_format(format), out)
 
 
 @app.command()
@@ -282,71 +199,6 @@ def doctor() -> None:
     from stress.commands.doctor import doctor_command
 
     doctor_command()
-
-
-@book_app.command("import")
-def book_import(
-    folder: Annotated[Path, typer.Argument(help="recorded answers, or a folder per account")],
-    out: Annotated[Path, typer.Option(help=".json or .parquet")],
-    venue: Annotated[str | None, typer.Option(help="rule book [in force at the time]")] = None,
-) -> None:
-    """Recorded answers of the venue's API -> book."""
-    from stress.commands.book import import_command
-
-    import_command(folder, out, venue)
-
-
-@book_app.command("synth")
-def book_synth(
-    spec: Annotated[str, typer.Argument(help="population spec, or a shipped books/<name>")],
-    out: Annotated[Path, typer.Option(help=".json or .parquet")],
-) -> None:
-    """Population spec -> book."""
-    from stress.commands.book import synth_command
-
-    synth_command(spec, out)
-
-
-@book_app.command("show")
-def book_show(book: Annotated[str, typer.Argument()], format: Format = "table") -> None:
-    """Groups and totals of a book."""
-    from stress.commands.book import show_command
-
-    show_command(book, _format(format))
-
-
-@venue_app.command("list")
-def venue_list() -> None:
-    """The shipped rule books."""
-    from stress.commands.venue import list_command
-
-    list_command()
-
-
-@venue_app.command("show")
-def venue_show(date: Annotated[str, typer.Argument()], format: Format = "table") -> None:
-    """Every constant of a rule book with its source."""
-    from stress.commands.venue import show_command
-
-    show_command(date, _format(format))
-
-
-@venue_app.command("diff")
-def venue_diff(
-    before: Annotated[str, typer.Argument()],
-    after: Annotated[str, typer.Argument()],
-    format: Format = "table",
-) -> None:
-    """What changed between two rule books."""
-    from stress.commands.venue import diff_command
-
-    diff_command(before, after, _format(format))
-
-
-def _format(value: str) -> str:
-    if value not in ("table", "json"):
-        raise InputError("--format", "", repr(value), "table or json")
-    return value
 
 
 def main() -> None:

@@ -1,7 +1,5 @@
 """One function per plot of a tuning: `(results, ax, ...) -> ax`."""
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -110,14 +108,16 @@ def heat_map(
     """
     x, y, cells = lattice(results, across, up, series)
     kept = lattice(results, across, up, results["feasible"].values.astype(float))[2]
-    edges: Any = [_edges(line) for line in (x, y)]
+    columns, rows = _edges(x), _edges(y)
     found = cells[np.isfinite(cells)]
     norm = Normalize(found.min(initial=0.0) if unit != "objective" else found.min(),
                      max(found.max(initial=0.0), 1e-12))  # fmt: skip
     colours = LinearSegmentedColormap.from_list("risk", [PALE, DEEP])
     ax.set_facecolor(BLANK)
-    ax.pcolormesh(*edges, np.ma.masked_invalid(cells), cmap=colours, norm=norm, lw=0)
-    ax.add_collection(LineCollection(outline(*edges, kept == 1), colors=[GOOD], linewidths=2.0))
+    ax.pcolormesh(columns, rows, np.ma.masked_invalid(cells), cmap=colours, norm=norm, lw=0)
+    ax.add_collection(
+        LineCollection(outline(columns, rows, kept == 1), colors=[GOOD], linewidths=2.0)
+    )
     today = results["variable_today"]
     places = [float(today.sel(variable=v)) for v in (across, up)]
     ax.scatter(*places, s=52, facecolors="none", edgecolors=theme.INK, lw=1.3, zorder=4)
