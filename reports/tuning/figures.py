@@ -63,7 +63,7 @@ def marked(results: xr.Dataset, ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
 def lattice(
     results: xr.Dataset, across: str, up: str, series: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A figure of candidates over two variables, the others as recommended.
+    """A figure of candidates over two variables, the others as in the best.
 
     Args:
       results: dataset of a tuning.
@@ -126,8 +126,8 @@ def heat_map(
         at = results["values"].isel(candidate=best)
         ax.scatter(*(float(at.sel(variable=v)) for v in (across, up)), s=95, marker="*",
                    color=theme.INK, lw=0.8, edgecolors="white", zorder=5)  # fmt: skip
-    ax.set_xlim(edges[0][0], edges[0][-1])
-    ax.set_ylim(edges[1][0], edges[1][-1])
+    ax.set_xlim(columns[0], columns[-1])
+    ax.set_ylim(rows[0], rows[-1])
     ax.grid(visible=False)
     for axis, name in ((ax.xaxis, across), (ax.yaxis, up)):
         axis.set_label_text(words.variable(results, name))
@@ -167,7 +167,7 @@ def outline(x: np.ndarray, y: np.ndarray, inside: np.ndarray) -> list:
 
 
 def curves(results: xr.Dataset, ax: Axes, variable: str) -> Axes:
-    """Every risk over its limit along a variable, all else as recommended, with bounds.
+    """Every risk over its limit along a variable, all else as in the best, with bounds.
 
     Args:
       results: dataset of a tuning.

@@ -9,7 +9,7 @@ from reports.tuning import figures, memo, words
 
 MOST_PANELS = 4  # constraints drawn; the table has the others
 LEAST_CELLS = 4  # candidates over two variables that make a map
-MARKS = "Ring: figures in force; star: recommendation."
+MARKS = "Ring: figures in force; star: best candidate that fresh seeds confirm."
 
 
 def plots(results: xr.Dataset) -> dict[str, Plot]:
@@ -70,7 +70,7 @@ def maps(results: xr.Dataset) -> Plot | None:
         key="maps",
         heading=f"{words.variable(results, across)} against {words.variable(results, up)}",
         caption=(
-            "A cell is a candidate, all else as recommended; the green line bounds the candidates "
+            "A cell is a candidate, all else as in the best; the green line bounds the candidates "
             f"whose upper bounds at {words.confidence(results)} keep every limit. {MARKS}"
         ),
         alternative=(
@@ -94,9 +94,9 @@ def lines(results: xr.Dataset) -> Plot:
         key="curves",
         heading="Where the limits are reached",
         caption=(
-            "Each risk as a share of its limit along one variable, all else as recommended; bands "
+            "Each risk as a share of its limit along one variable, all else as in the best; bands "
             f"are bounds at {words.confidence(results)} on either side. A limit is kept where the "
-            "whole band is below the dashed line. Dotted: in force; solid: recommended."
+            "whole band is below the dashed line. Dotted: in force; solid: the best."
         ),
         alternative="Line charts of risks over limits. " + memo.places(results),
         svg=svg,

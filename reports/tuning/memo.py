@@ -98,9 +98,17 @@ def _candidates(number: int) -> str:
     return f"{units.count(number)} candidates" if number != 1 else "one candidate"
 
 
+def advised(results: xr.Dataset) -> int:
+    """Place on fresh seeds of what the memo speaks of: the best, or the last step that holds."""
+    done = int(results["step_feasible"].values.sum())
+    if 0 < done < results.sizes["step"]:
+        return int(results["step_fresh"][done - 1])
+    return int(results["best_fresh"])
+
+
 def limits(results: xr.Dataset) -> str:
     """Every risk of the recommendation on fresh seeds against its limit."""
-    at = int(results["best_fresh"])
+    at = advised(results)
     if at < 0:
         return ""
     parts = []
@@ -112,12 +120,13 @@ def limits(results: xr.Dataset) -> str:
             f"{words.risk(results, name)} is {words.with_bounds(found, unit)}, allowed {limit}"
         )
     paths = units.count(float(results.attrs["fresh_paths"]))
-    return f"On {paths} fresh paths: {'; '.join(parts)}."
+    point = words.point(results, results["fresh_values"].values[at])
+    return f"At {point}, on {paths} fresh paths: {'; '.join(parts)}."
 
 
 def against_today(results: xr.Dataset) -> str:
     """How the risks differ from those of the figures in force, path by path."""
-    at = int(results["best_fresh"])
+    at = advised(results)
     if at <= 0:
         return ""
     parts = []
@@ -130,7 +139,7 @@ def against_today(results: xr.Dataset) -> str:
         if found.value == 0 and found.low == found.high:
             parts.append(f"{words.risk(results, name)} does not move on any path")
             continue
-        sign = "by" if found.value < 0 else "by +"
+        sign = "by " if found.value < 0 else "by +"
         parts.append(
             f"{words.risk(results, name)} moves {sign}{words.with_bounds(found, unit)} from "
             f"{units.value(today, unit)}"
@@ -174,7 +183,7 @@ def fresh(results: xr.Dataset) -> str:
 
 
 def places(results: xr.Dataset) -> str:
-    """Where each variable reaches the limits, all else as recommended."""
+    """Where each variable reaches the limits, all else as in the best candidate."""
     parts = []
     for v in selection.names(results, "variable"):
         for c in selection.names(results, "constraint"):
@@ -187,7 +196,7 @@ def places(results: xr.Dataset) -> str:
                 f"the {words.variable(results, v)} at {words.amount(results, v, found.value)}"
                 f"{between} brings {words.risk(results, c)} to its limit"
             )
-    return f"All else as recommended, {listed(parts)}." if parts else ""
+    return f"All else as in the best candidate, {listed(parts)}." if parts else ""
 
 
 def prices(results: xr.Dataset) -> list[str]:
@@ -224,7 +233,10 @@ def lost(results: xr.Dataset) -> str:
     parts = [f"{units.count(failed)} paths were not finite and count against every limit"] * (
         failed > 0
     )
-    parts += [f"{units.count(flagged)} paths of the search ended with a remark"] * (flagged > 0)
+    parts += [
+        f"{units.count(flagged)} paths of the search ended with a status other than fine, such as "
+        "the limit of rounds; their figures count"
+    ] * (flagged > 0)
     return f"Over all candidates, {listed(parts)}." if parts else ""
 
 

@@ -13,7 +13,7 @@ TOP = 15  # candidates listed
 def limits(results: xr.Dataset) -> Table:
     """Every limit, with its risk today, in the search and on fresh seeds."""
     best, again = int(results["best"]), int(results["best_fresh"])
-    columns = ["Risk", "Allowed", "In force"] + ["Recommended", "On fresh seeds"] * (best >= 0)
+    columns = ["Risk", "Allowed", "In force"] + ["Best candidate", "On fresh seeds"] * (best >= 0)
     rows = []
     for name in selection.names(results, "constraint"):
         unit = words.unit_of(results, name)
@@ -49,7 +49,7 @@ def candidates(results: xr.Dataset) -> Table:
     rows = []
     for rank, n in enumerate(chosen):
         label = "In force" if n == 0 else f"{rank}."
-        label += ", recommended" if n == int(results["best"]) else ""
+        label += ", the best confirmed" if n == int(results["best"]) else ""
         label += "" if kept[n] else ", breaks a limit"
         row = [Cell(text=label)]
         row += [Cell(text=words.amount(results, name, float(results["values"][n, k])))

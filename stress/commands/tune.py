@@ -25,6 +25,7 @@ def tune_command(
     report: bool,
 ) -> None:
     """Searches for parameters, from a tuning file to its memo."""
+    from stress.compile_cache import keep_programs
     from stress.decide.tuning.problem import load_problem
     from stress.decide.tuning.run import tune
     from stress.doctor import self_test
@@ -39,6 +40,7 @@ def tune_command(
     if threads is not None and threads < 1:
         raise InputError("--threads", "", str(threads), "a whole number of threads from 1")
     console = Console(stderr=True)
+    keep_programs()
     problem = load_problem(ref, paths)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = out or Path("runs") / f"{problem.spec.name}-{stamp}"
