@@ -194,10 +194,10 @@ def worlds(results: xr.Dataset) -> Table:
 
 
 def accounts(results: xr.Dataset, answer: int) -> Table:
-    """Accounts that lose most in one answer."""
+    """Accounts that matter most for the loss that was asked for, in one answer."""
     at = results.sel(answer=answer)
     lost, hours = at["account_equity_loss"].values, at["account_first"].values
-    order = np.argsort(-lost, kind="stable")[:TOP]
+    order = np.argsort(at["account_rank"].values)[:TOP]
     rows = [
         [
             Cell(text=str(at["account"].values[k])),
@@ -212,5 +212,5 @@ def accounts(results: xr.Dataset, answer: int) -> Table:
         Column(heading="Account", numeric=False), Column(heading="Group", numeric=False),
         Column(heading="Loss of equity"), Column(heading="Bad debt"), Column(heading="Liquidated"),
     ]  # fmt: skip
-    caption = f"Answer {answer}: accounts that lose most (replay-{answer}.yaml plays it)"
+    caption = f"Answer {answer}: accounts that matter most (replay-{answer}.yaml plays it)"
     return Table(key=f"accounts-{answer}", caption=caption, columns=heads, rows=rows)

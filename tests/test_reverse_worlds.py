@@ -13,7 +13,7 @@ from stress.campaign import plan, run_blocks
 from stress.config import campaign_of, load_campaign
 from stress.decide.course import KINDS
 from stress.decide.reverse import WORLDS, Reverse, course_grid, late
-from stress.decide.reverse_record import play, record, summary
+from stress.decide.reverse_record import Played, play, ranks, record, summary
 from stress.decide.still import NAME, move_overlays, still_document
 
 
@@ -104,3 +104,14 @@ def test_every_factor_is_replayed(mixed):
         assert got == pytest.approx(float(getattr(want, measure)[0]), rel=1e-9)
     still = run_blocks(plan(campaign_of(still_document(mixed.campaign, "base"))), None, 1)[NAME]
     assert abs(float(still.by_path["equity_loss"][0])) < 100 < float(want.equity_loss[0])
+
+
+def test_accounts_are_ranked_by_what_was_asked_for() -> None:
+    one = Played(
+        document={}, losses={}, equity_loss=np.array([5.0, 9.0, 1.0, 7.0]),
+        bad_debt=np.array([0.0, 0.0, 3.0, 2.0]), first=np.array([2.0, np.nan, 1.0, np.nan]),
+        peak_utilization=np.zeros(1),
+    )  # fmt: skip
+    assert ranks("equity_loss", one).tolist() == [2, 0, 3, 1]
+    assert ranks("bad_debt", one).tolist() == [3, 2, 0, 1]
+    assert ranks("liquidated_debt", one).tolist() == [0, 2, 1, 3]

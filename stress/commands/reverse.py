@@ -98,8 +98,8 @@ def _show(results) -> None:
         write = number if attrs["metric"] == "liquidated_accounts" else money
         print(
             f"{attrs['event']}: no world within 12 deviations reaches it under the scenario "
-            f"{attrs['scenario']}; the most that random worlds so far out lose is "
-            f"{write(float(attrs['most_seen']))}."
+            f"{attrs['scenario']}; the most that random worlds so far "
+            f"out lose, without feedback, is {write(float(attrs['most_seen']))}."
         )
         return
     if float(results["distance"][0]) == 0:
@@ -136,7 +136,7 @@ def _show(results) -> None:
 def _show_accounts(at, answer: int) -> None:
     lost = at["account_equity_loss"].values
     rows = []
-    for k in np.argsort(-lost, kind="stable")[:TOP]:
+    for k in np.argsort(at["account_rank"].values)[:TOP]:
         hour = float(at["account_first"].values[k])
         rows.append([
             str(at["account"].values[k]), str(at["account_group"].values[k]),
@@ -144,5 +144,5 @@ def _show_accounts(at, answer: int) -> None:
             "-" if math.isnan(hour) else f"{hour:g} h",
         ])  # fmt: skip
     heads = ["account", "group", "loss of equity", "bad debt", "liquidated"]
-    title = f"Answer {answer}, largest losses; replay-{answer}.yaml plays it"
+    title = f"Answer {answer}, accounts that matter most; replay-{answer}.yaml plays it"
     show_table(title, heads, rows)

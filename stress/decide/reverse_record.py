@@ -138,6 +138,10 @@ def record(found: Reverse, played: list[Played], attributes: dict[str, Any]) -> 
             "USDC", "bad debt", "Of each account in the replay, at its first liquidation.")),
         "account_first": (("answer", "account"), rows([p.first for p in played], size), attrs(
             "h", "first liquidation", "Hours from now; NaN: none.")),
+        "account_rank": (("answer", "account"), rows(
+            [ranks(found.event.measure, p) for p in played], size), attrs(
+            "1", "rank", "By bad debt or whether liquidated, as the loss asked for, then by loss "
+            "of equity; 0 first.")),
         "peak_utilization": (("answer", "token"), rows(
             [p.peak_utilization for p in played], len(found.course.layout.quotes)), attrs(
             "1", "peak utilization", "Of each reserve in the replay.")),
@@ -163,6 +167,20 @@ def record(found: Reverse, played: list[Played], attributes: dict[str, Any]) -> 
     return xr.Dataset(variables, coordinates, told | attributes)
 
 
+def ranks(metric: str, one: Played) -> np.ndarray:
+    """Rank of each account by what it means for the loss that was asked for, `[U]` int, 0 first.
+
+    For bad debt those with the most of it go first, for what is liquidated the liquidated ones;
+    among equals the larger loss of equity.
+    """
+    first = np.zeros_like(one.equity_loss)
+    if metric == "bad_debt":
+        first = one.bad_debt
+    elif metric.startswith("liquidated"):
+        first = np.isfinite(one.first).astype(float)
+    return np.argsort(np.lexsort((-one.equity_loss, -first)))
+
+
 def summary(results: xr.Dataset, top: int = 10) -> dict[str, Any]:
     """The machine-readable summary: every answer with its factors, losses and worst accounts."""
 
@@ -172,7 +190,6 @@ def summary(results: xr.Dataset, top: int = 10) -> dict[str, Any]:
     answers = []
     for answer in results["answer"].values:
         at = results.sel(answer=answer)
-        worst = np.argsort(-at["account_equity_loss"].values, kind="stable")[:top]
         value, error, low, high = map(plain, at["sampled_probability"].values)
         answers.append({
             "distance": float(at["distance"]),
@@ -193,7 +210,7 @@ def summary(results: xr.Dataset, top: int = 10) -> dict[str, Any]:
                  "equity_loss": plain(at["account_equity_loss"][a]),
                  "bad_debt": plain(at["account_bad_debt"][a]),
                  "first_liquidation_hours": plain(at["account_first"][a])}
-                for a in worst
+                for a in np.argsort(at["account_rank"].values)[:top]
             ],
             "replay": f"replay-{int(answer)}.yaml",
         })  # fmt: skip
