@@ -22,7 +22,7 @@ def lead(results: xr.Dataset) -> list[str]:
       Sentences of plain text.
     """
     said = [recommendation(results), limits(results), against_today(results), steps(results)]
-    said += [fresh(results), places(results), *prices(results)]
+    said += [edge(results), fresh(results), places(results), *prices(results)]
     said += [words.RESPONSES[str(results.attrs["borrower_response"])], lost(results)]
     return [sentence for sentence in said if sentence]
 
@@ -159,6 +159,21 @@ def steps(results: xr.Dataset) -> str:
     return (
         f"Steps, each within the largest change allowed and run on fresh seeds: {'; '.join(parts)}."
     )
+
+
+def edge(results: xr.Dataset) -> str:
+    """Variables whose best value is an end of what was looked at: a wider range may hold more."""
+    best = int(results["best"])
+    if best < 0:
+        return ""
+    values, ends = results["values"].values, []
+    for k, name in enumerate(selection.names(results, "variable")):
+        low, high = values[:, k].min(), values[:, k].max()
+        if low < high and values[best, k] in (low, high):
+            ends.append(f"the {words.variable(results, name)}")
+    if not ends:
+        return ""
+    return f"The best candidate is at an end of the range of {listed(ends)}: look farther there."
 
 
 def fresh(results: xr.Dataset) -> str:
