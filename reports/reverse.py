@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
-from reports import theme, units
+from reports import context, theme, units
 from reports.frames import Plot
-from reports.page import TEMPLATES, data_uri
+from reports.page import publish, templates
 from reports.tables import Cell, Column, Table
 
 TOP = 10  # accounts of every answer
@@ -21,38 +20,29 @@ WORDS = {
 SOURCES = {"sampled": "by its own paths", "assumed": "assumed"}
 
 
-def write_reverse(results: xr.Dataset, folder: Path) -> list[Path]:
-    """Writes `reverse.html` and, where there is an answer, the figure as SVG and PNG.
+def write_reverse(results: xr.Dataset, out: Path) -> Path:
+    """Writes the page of a reverse stress; arguments and errors as `reports.page.write_report`."""
+    return publish(render(results.compute()), Path(out))
 
-    Args:
-      results: of `hyperstress reverse`.
-      folder: where to; it exists.
 
-    Returns:
-      The files.
-    """
-    files, plot = [], None
-    if results.sizes["answer"]:
-        rows = len(moving(results)) * (results.sizes["answer"] + 1)
-        with theme.canvas(
-            1, 1, panel_height=max(1.6, 0.13 * rows), left=1.6, right=1.3, sharey=False
-        ) as (figure, axes):  # fmt: skip
-            draw(results, figure, axes[0, 0])
-            svg = theme.svg(figure)
-            files += [folder / "reverse.svg", folder / "reverse.png"]
-            files[0].write_text(svg, encoding="utf-8")
-            figure.savefig(files[1], dpi=160)
-        caption = (
-            "Deviations of every factor from its mean at the horizon, answer by answer, with the "
-            "move itself. Factors that stand still are left out."
-        )
-        plot = Plot(
-            key="reverse", heading="How far each factor has to go", caption=caption,
-            alternative="Bars of deviations by factor and answer", svg=svg,
-        )  # fmt: skip
-    files.append(folder / "reverse.html")
-    files[-1].write_text(page(results, plot), encoding="utf-8")
-    return files
+def figure_of(results: xr.Dataset) -> Plot | None:
+    """How far every factor goes in each answer; none without an answer."""
+    if not results.sizes["answer"]:
+        return None
+    rows = len(moving(results)) * (results.sizes["answer"] + 1)
+    with theme.canvas(
+        1, 1, panel_height=max(1.6, 0.13 * rows), left=1.6, right=1.3, sharey=False
+    ) as (figure, axes):  # fmt: skip
+        draw(results, axes[0, 0])
+        svg = theme.svg(figure)
+    caption = (
+        "Deviations of every factor from its mean at the horizon, answer by answer, with the "
+        "move itself. Factors that stand still are left out."
+    )
+    return Plot(
+        key="reverse", heading="How far each factor has to go", caption=caption,
+        alternative="Bars of deviations by factor and answer", svg=svg,
+    )  # fmt: skip
 
 
 def moving(results: xr.Dataset) -> list[int]:
@@ -66,7 +56,7 @@ def called(factor: str) -> str:
     return WORDS.get(kind, "depth of the books").format(of)
 
 
-def draw(results: xr.Dataset, figure: Figure, ax) -> None:
+def draw(results: xr.Dataset, ax: Axes) -> None:
     """Bars of deviations, a block for each factor, a colour for each answer."""
     places, answers = moving(results), results["answer"].values
     colours = theme.SCENARIO_COLOURS
@@ -105,20 +95,20 @@ def draw(results: xr.Dataset, figure: Figure, ax) -> None:
     )
 
 
-def page(results: xr.Dataset, plot: Plot | None) -> str:
+def render(results: xr.Dataset) -> str:
     """The page as text."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["uri"] = data_uri
-    return environment.get_template("reverse.html").render(
-        attrs=results.attrs,
-        horizon=units.hours(float(results.attrs["horizon_hours"])),
-        lead=sentences(results),
-        plot=plot,
-        worlds=worlds(results),
-        accounts=[accounts(results, int(a)) for a in results["answer"].values],
+    return (
+        templates()
+        .get_template("reverse.html")
+        .render(
+            attrs=results.attrs,
+            horizon=units.hours(float(results.attrs["horizon_hours"])),
+            lead=sentences(results),
+            plot=figure_of(results),
+            worlds=worlds(results),
+            accounts=[accounts(results, int(a)) for a in results["answer"].values],
+            provenance=context.provenance(results),
+        )
     )
 
 

@@ -62,7 +62,7 @@ def render(results: xr.Dataset) -> str:
 def _definitions(results: xr.Dataset) -> list[tuple[str, str]]:
     """Names of variables and what they are."""
     found = []
-    for name, variable in results.data_vars.items():
+    for name, variable in sorted(results.data_vars.items()):
         if "definition" in variable.attrs:
             words_of = str(name).removeprefix("standing_").replace("_", " ")
             found.append((words_of.capitalize(), str(variable.attrs["definition"])))

@@ -11,6 +11,7 @@ def report_command(folder: Path, out: Path | None) -> None:
     from reports.compare.page import write_comparison
     from reports.page import write_report
     from reports.rates.page import write_rates
+    from reports.reverse import write_reverse
     from reports.sensitivity.page import write_sensitivity
     from reports.tuning.page import write_tuning
     from stress.results import open_dataset
@@ -25,6 +26,7 @@ def report_command(folder: Path, out: Path | None) -> None:
     writers = {
         "comparison": write_comparison,
         "rates": write_rates,
+        "reverse": write_reverse,
         "sensitivity": write_sensitivity,
         "tuning": write_tuning,
     }

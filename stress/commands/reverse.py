@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from stress.commands.report import report_command
 from stress.commands.tables import chance, money, number, percent, show_table
 from stress.errors import InputError
 
@@ -26,7 +27,6 @@ def reverse_command(
     settings: list[str],
 ) -> None:
     """Searches, replays what it found, writes and shows it."""
-    from reports.reverse import write_reverse
     from stress.compile_cache import keep_programs
     from stress.config import load_campaign
     from stress.decide.course import KINDS
@@ -73,10 +73,10 @@ def reverse_command(
     folder.mkdir(parents=True, exist_ok=True)
     save_dataset(results, folder)
     write_replays(played, folder)
-    write_reverse(results, folder)
-    write_atomically(folder / "reverse.json", as_json(summary(results)).encode())
+    write_atomically(folder / "summary.json", as_json(summary(results)).encode())
     _show(results)
     print(f"\nResults in {folder}")
+    report_command(folder, None)
 
 
 def _level(text: str) -> tuple[float, bool]:

@@ -155,6 +155,7 @@ def record(found: Reverse, played: list[Played], attributes: dict[str, Any]) -> 
         "token": list(found.course.layout.quotes),
     }  # fmt: skip
     told = {
+        "kind": "reverse",
         "campaign": found.campaign.spec.name, "scenario": found.scenario,
         "metric": found.event.measure, "at_least": found.event.level, "event": found.event.label,
         "definition": found.event.definition, "central_loss": found.central,
