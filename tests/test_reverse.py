@@ -117,7 +117,13 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert not left.value.code and shown.err == ""
     assert "price.HYPE" in shown.out and "rich" in shown.out
     files = {p.name for p in Path("found").iterdir()}
-    assert files == {"results.zarr", "report.html", "summary.json", "replay-1.yaml"}
+    assert files == {
+        "results.zarr",
+        "report.html",
+        "manifest.json",
+        "summary.json",
+        "replay-1.yaml",
+    }
     told = json.loads(Path("found/summary.json").read_text())
     page = Path("found/report.html").read_text()
     assert "Losses of equity above 200k USDC" in page and "replay-1.yaml" in page

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from stress.commands.compute import Where, compute
+from stress.commands.finish import leave
 from stress.commands.report import report_command
 from stress.commands.tables import money, percent, show_table
 
@@ -67,21 +68,16 @@ def compare_command(campaign, out: Path | None, where: Where, resume: bool, repo
 
 
 def _finish(campaign, found, results, folder: Path, seconds: float, hands: dict[str, int]):
-    """Writes dataset, summary and manifest; summary.json last, it marks a finished run."""
+    """The dataset of the study, written with its manifest and summary."""
     from stress.attributes import attributes
     from stress.decide.compare import change_of
     from stress.decide.compare_dataset import compare_dataset, compare_summary
     from stress.provenance import provenance
-    from stress.results import as_json, save_dataset
-    from stress.store import write_atomically
 
     facts = provenance(campaign, seconds, hands)
     told = attributes(campaign, facts) | change_of(campaign)
     dataset = compare_dataset(found, results, told)
-    save_dataset(dataset, folder)
-    manifest = {"campaign": campaign.spec.model_dump(mode="json"), **facts}
-    write_atomically(folder / "manifest.json", as_json(manifest).encode())
-    write_atomically(folder / "summary.json", as_json(compare_summary(dataset)).encode())
+    leave(folder, campaign, facts, dataset, compare_summary(dataset))
     return dataset
 
 

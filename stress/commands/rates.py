@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from stress.commands.finish import leave
 from stress.commands.report import report_command
 from stress.commands.tables import money, percent, show_table
 from stress.errors import InputError
@@ -58,12 +59,10 @@ def rates_command(
 
 
 def _finish(built, found, folder: Path, seconds: float, threads: int):
-    """Writes dataset, summary and manifest; summary.json last, it marks a finished run."""
+    """The dataset of the study, written with its manifest and summary."""
     from stress.attributes import attributes
     from stress.decide.rates_dataset import rates_dataset, rates_summary
     from stress.provenance import provenance
-    from stress.results import as_json, save_dataset
-    from stress.store import write_atomically
 
     campaign = built.campaign
     facts = provenance(campaign, seconds, {"workers": 1, "threads": threads})
@@ -73,10 +72,7 @@ def _finish(built, found, folder: Path, seconds: float, threads: int):
         "shift_points": campaign.spec.rates.shift * 100,
     }
     results = rates_dataset(campaign, found, built.inputs.venue.quotes, told)
-    save_dataset(results, folder)
-    manifest = {"campaign": campaign.spec.model_dump(mode="json"), **facts}
-    write_atomically(folder / "manifest.json", as_json(manifest).encode())
-    write_atomically(folder / "summary.json", as_json(rates_summary(results)).encode())
+    leave(folder, campaign, facts, results, rates_summary(results))
     return results
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from stress.commands.finish import leave
 from stress.commands.report import report_command
 from stress.commands.tables import chance, money, number, percent, show_table
 from stress.errors import InputError
@@ -35,8 +36,7 @@ def reverse_command(
     from stress.events import NAMES
     from stress.files import suggest
     from stress.provenance import provenance
-    from stress.results import as_json, save_dataset
-    from stress.store import write_atomically
+    from stress.results import as_json
 
     started = time.monotonic()
     keep_programs()
@@ -71,9 +71,8 @@ def reverse_command(
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = out or Path("runs") / f"{campaign.spec.name}-reverse-{stamp}"
     folder.mkdir(parents=True, exist_ok=True)
-    save_dataset(results, folder)
     write_replays(played, folder)
-    write_atomically(folder / "summary.json", as_json(summary(results)).encode())
+    leave(folder, campaign, facts, results, summary(results))
     _show(results)
     print(f"\nResults in {folder}")
     report_command(folder, None)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from stress.commands.finish import leave
 from stress.commands.report import report_command
 from stress.commands.tables import money, number, show_table
 from stress.errors import InputError
@@ -54,12 +55,10 @@ def sensitivity_command(
 
 
 def _finish(campaign, built, found, folder: Path, seconds: float, threads: int):
-    """Writes dataset, summary and manifest; summary.json last, it marks a finished run."""
+    """The dataset of the study, written with its manifest and summary."""
     from stress.attributes import attributes
     from stress.decide.sensitivity_dataset import sensitivity_dataset, sensitivity_summary
     from stress.provenance import provenance
-    from stress.results import as_json, save_dataset
-    from stress.store import write_atomically
 
     facts = provenance(campaign, seconds, {"workers": 1, "threads": threads})
     figures = built.cascade.figures if built.cascade else None
@@ -69,10 +68,7 @@ def _finish(campaign, built, found, folder: Path, seconds: float, threads: int):
         "base_points": campaign.spec.sensitivity.base_points,
     }
     results = sensitivity_dataset(campaign, found, built.inputs.assets, told)
-    save_dataset(results, folder)
-    manifest = {"campaign": campaign.spec.model_dump(mode="json"), **facts}
-    write_atomically(folder / "manifest.json", as_json(manifest).encode())
-    write_atomically(folder / "summary.json", as_json(sensitivity_summary(results)).encode())
+    leave(folder, campaign, facts, results, sensitivity_summary(results))
     return results
 
 
