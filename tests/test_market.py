@@ -75,7 +75,7 @@ def scenario(*, moving: bool = True, **changes: Any) -> Scenario:
     overlay = np.zeros((STEPS + 1, 3))
     overlay[10:, 2] = np.log(0.8)
     pools = (
-        Pool(model=shipped() if moving else None, spike=RUN),
+        Pool(model=shipped() if moving else None, spike=RUN if moving else no_spike()),
         Pool(model=None, spike=no_spike()),
     )
     made = Scenario(
