@@ -179,7 +179,10 @@ def worlds(results: xr.Dataset) -> Table:
         write = units.count if measure == "liquidated_accounts" else units.money
         losses = results["loss"].sel(measure=measure).values
         rows.append(row(f"{units.title(measure)}, replayed", [write(float(x)) for x in losses]))
-    heads = [Column(heading=""), *(Column(heading=f"Answer {a}") for a in results["answer"].values)]
+    heads = [
+        Column(heading="", numeric=False),
+        *(Column(heading=f"Answer {a}") for a in results["answer"].values),
+    ]
     return Table(key="worlds", caption="Nearest worlds", columns=heads, rows=rows, breaks=breaks)
 
 
