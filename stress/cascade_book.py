@@ -27,11 +27,15 @@ def cascade_book(
       (`FrozenBook` with one tile a group, the groups in its order).
     """
     frozen = in_precision(freeze(book, venue, path_tile=path_tile, account_tile=WHOLE), precision)
-    groups = tuple(
+    return frozen, groups_of(frozen)
+
+
+def groups_of(frozen: FrozenBook) -> tuple[Group, ...]:
+    """The groups of a book that has one tile a group, in its order."""
+    return tuple(
         Group(account=jax.tree.map(lambda x: x[0], account), entry=entry[0], equity=equity[0])
         for account, entry, equity in zip(frozen.accounts, frozen.entry, frozen.equity, strict=True)
     )
-    return frozen, groups
 
 
 def liquidation_order(

@@ -30,6 +30,8 @@ def test_a_memo_one_can_act_on(command: Command, tmp_path: Path) -> None:  # noq
     assert summary["recommended"] == {"ltv": 0.65, "cap": 100.0} and summary["today"]["cap"] == 1e6
     for risk in summary["risks_fresh"]:
         assert risk["bounds"][0] <= risk["value"] <= risk["bounds"][1] <= risk["at_most"]
+    manifest = json.loads((tmp_path / "first" / "manifest.json").read_text())
+    assert manifest["campaign"]["name"] == "small" and manifest["versions"]
     memo = (tmp_path / "first" / "report.md").read_text().splitlines()
     assert memo[0].replace("\N{NO-BREAK SPACE}", " ") == summary["recommendation"]
     page = (tmp_path / "first" / "report.html").read_text()

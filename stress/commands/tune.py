@@ -1,5 +1,6 @@
 """`hyperstress tune`."""
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from stress.commands.finish import leave
 from stress.commands.report import report_command
 from stress.commands.tables import show_table
 from stress.errors import InputError
@@ -31,8 +33,7 @@ def tune_command(
     from stress.doctor import self_test
     from stress.engine_canary import engine_canary
     from stress.provenance import DECISIVE, provenance, version
-    from stress.results import as_json, save_dataset
-    from stress.store import open_run, write_atomically
+    from stress.store import open_run
 
     started = time.monotonic()
     if resume and out is None:
@@ -75,8 +76,8 @@ def tune_command(
     except KeyboardInterrupt:
         say(f"Finished candidates are kept: the same command with --out {folder} --resume goes on.")
         raise
-    save_dataset(results, folder)
-    write_atomically(folder / "summary.json", as_json(summary(results)).encode())
+    facts = json.loads(results.attrs["provenance"])
+    leave(folder, problem.campaign, facts, results, summary(results))
     _show(results)
     print(f"\nResults in {folder}")
     if report:

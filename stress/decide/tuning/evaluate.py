@@ -1,8 +1,8 @@
 """Losses of a candidate, path by path: the same random numbers for every one, one program for all.
 
-Candidates are looked at one after the other, blocks of their paths side by side in threads. (Mapped
-over candidates at once, the engine's tiles could no longer be passed over one by one: measured
-slower.) A candidate's losses are the same bits whatever was looked at before.
+Candidates are looked at one after the other, blocks of their paths side by side in threads. Mapped
+over candidates at once, a tile would go on until the slowest of them is done, and none could be
+passed over by itself. A candidate's losses are the same bits whatever was looked at before.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from models.venue import Venue
 from stress.aggregate import money_of_tile
 from stress.campaign import scenario_key
 from stress.cascade_block import path_keys, run_cascade, world_of
-from stress.cascade_state import Group
+from stress.cascade_book import groups_of
 from stress.decide.tuning.candidate import changed, with_kink, with_kinks
 from stress.decide.tuning.problem import Problem, Values
 from stress.decide.tuning.response import Room, Standing, answered
@@ -197,12 +197,7 @@ class Evaluator:
         pool = None if setting.pool is None else with_kink(setting.pool, made.venue, 0)
         setting = dataclasses.replace(setting, rules=made.rules, venue=made.venue, pool=pool)
         world = world_of(setting, today, model, sample, market, jnp.asarray(plan.cascade.hours))
-        groups = tuple(
-            Group(account=jax.tree.map(lambda x: x[0], account), entry=entry[0], equity=equity[0])
-            for account, entry, equity in zip(
-                made.book.accounts, made.book.entry, made.book.equity, strict=True
-            )
-        )
+        groups = groups_of(made.book)
         keys = path_keys(key, jnp.asarray(numbers))
         tile = made.book.path_tile
         _, found = run_cascade(setting, made.book, groups, world, keys, known, tile)
