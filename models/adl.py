@@ -5,8 +5,9 @@ profit at the previous mark and lose what the price has moved since, never more,
 without a position can never be charged.
 """
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from models.account import Scalar
 
@@ -79,11 +80,33 @@ def close_by_rank(
     Errors:
       Raises nothing; NaN ranks go last.
     """
-    order = jnp.argsort(jnp.where(called, -ranks, jnp.inf), stable=True)
-    available = jnp.where(called, contracts, 0)[order]
-    before = jnp.cumsum(available) - available
-    closed = jnp.clip(offered - before, 0, available)
-    return jnp.zeros_like(contracts).at[order].set(closed)
+    available = jnp.where(called, contracts, 0)
+    places = _in_order(ranks, called)
+    ordered = jnp.sort(
+        places, stable=False
+    )  # of integers alone: five times faster than with places
+    low, high = jnp.zeros((), jnp.int32), jnp.full((), ranks.shape[0], jnp.int32)
+
+    def halve(_, ends):  # the highest place down to which the offer is not yet used up
+        low, high = ends
+        middle = (low + high) // 2
+        enough = jnp.sum(jnp.where(places >= ordered[middle], available, 0)) >= offered
+        return jnp.where(enough, middle, low), jnp.where(enough, high, middle)
+
+    low, _ = jax.lax.fori_loop(0, ranks.shape[0].bit_length(), halve, (low, high))
+    last, first = places == ordered[low], places > ordered[low]
+    left = offered - jnp.sum(jnp.where(first, available, 0))
+    tied = jnp.where(last, available, 0)
+    before = jnp.cumsum(tied) - tied
+    return jnp.where(first, available, jnp.clip(left - before, 0, tied))
+
+
+def _in_order(ranks: Float[Array, "n"], called: Bool[Array, "n"]) -> Int[Array, "n"]:
+    """Integers in the order of the ranks: bits of a float that is not negative grow with it."""
+    whole = jnp.int64 if ranks.dtype == jnp.float64 else jnp.int32
+    bits = jax.lax.bitcast_convert_type(jnp.maximum(ranks, 0) + 0.0, whole)
+    bits = jnp.where(jnp.isnan(ranks), -1, jnp.where(ranks > 0, bits, 0))
+    return jnp.where(called, bits, -2)
 
 
 def share_to_cover(

@@ -6,6 +6,7 @@ that is within its limits there needs no margining at the times between: nothing
 approximated. One account on one path; batch with `jax.vmap`, accounts last.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from models.account import Account, MarginState, Market, Scalar, collateral
+from models.liquidation import Figures, Holding, judge
 from models.margin import maintenance_margin
 from models.portfolio import excess, requirements
 from models.step import Passage, thresholds
@@ -84,6 +86,48 @@ def out_of_reach(venue: Venue, account: Account, passage: Passage, seen: Range) 
             idle = idle & (equity >= 0)
         safe = safe | idle  # owes nothing and has nothing to maintain
     return safe
+
+
+def near(
+    venue: Venue, account: Account, held: Holding, seen: Figures, market: Market, reach: Scalar
+) -> Scalar:
+    """Whether prices within a log distance of the present ones can make an account liquidatable.
+
+    Equity at its least, maintenance at its most, credit at its least, each over all prices p with
+    |log p - log p now| <= reach; what is held, owed and refused stays as it is.
+
+    Args:
+      venue: the rule book, one quote token; triggers below 2.
+      account: its structure.
+      held: what it holds now.
+      seen: its figures at the present prices.
+      market: the present prices.
+      reach: 1, log distance that every price may move.
+
+    Returns:
+      Bool. True may be wrong, False never: it is a bound with `SLACK` for rounding.
+
+    Errors:
+      Raises nothing; NaN in gives False.
+
+    Source:
+      Monotony of the formulas of `models.portfolio`; hyperstress, 2026-11.
+    """
+    up, maintenance = jnp.expm1(reach), jnp.zeros_like(seen.equity)
+    for i, m in enumerate(account.markets):
+        exposure = jnp.abs(held.size[i]) * market.mark[m] * (1 + up)
+        maintenance = maintenance + maintenance_margin(
+            venue.tiers.rate[:, m], venue.tiers.deduction[:, m], exposure
+        )
+    gross = jnp.abs(held.cash) + seen.notional + seen.collateral
+    corner = dataclasses.replace(
+        seen,
+        equity=seen.equity - up * seen.notional - SLACK * gross,
+        maintenance=maintenance,
+        partial_credit=seen.partial_credit * jnp.exp(-reach),
+    )
+    worst = judge(venue, account, held, corner, market)
+    return worst.beyond | worst.unfunded
 
 
 def _corner(

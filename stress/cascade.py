@@ -16,19 +16,20 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from models.impact import decay, depth_multiplier, of_assets
 from models.ledger import nothing, residual
 from models.liquidation import Holding
 from models.reserve import Reserve, used_share
+from stress.cascade_book import roster_of
 from stress.cascade_inventory import pay_takeover_loss, rescue_vault, sell_inventory
-from stress.cascade_marking import once, prices_at, rows_at, sums_at, total
+from stress.cascade_marking import once, prices_at, total
 from stress.cascade_outside import outside_flows, start_outside
 from stress.cascade_record import start_record
 from stress.cascade_reserve import accrue, coming_rates, follow, start_of_book
 from stress.cascade_rounds import play_rounds
-from stress.cascade_state import Group, Measures, Now, Prices, Setting, State
+from stress.cascade_state import Group, Measures, Now, Prices, Roster, Setting, State
 
 CHANNELS = ("book", "backstop", "takeover", "adl")
 
@@ -45,14 +46,14 @@ class Seen:
 
 
 def play(
-    setting: Setting, groups: Sequence[Group], order: Sequence[Array], series: Now
+    setting: Setting, groups: Sequence[Group], order: Bool[Array, "p N"], series: Now
 ) -> tuple[State, Seen]:
     """Plays a tile of paths from now to the horizon.
 
     Args:
       setting: rules, impact, backstops.
       groups: margin accounts by structure, leaves `[..., n]`.
-      order: per group bool `[p, n]`, whether perpetuals are liquidated before loans.
+      order: whether perpetuals are liquidated before loans, accounts group after group.
       series: the world outside, leaves `[T, ...]`, index 0 = now.
 
     Returns:
@@ -64,9 +65,10 @@ def play(
     Source:
       hyperstress design, "What is simulated", sections 2 to 4, 2026-11.
     """
+    roster = roster_of(setting, groups)
 
     def body(state, now):
-        state = step(setting, groups, order, now, state)
+        state = step(setting, roster, order, now, state)
         m = state.measures
         flows = (m.book_notional, m.backstop_notional, m.takeover_value, m.adl_notional)
         return state, Seen(
@@ -77,38 +79,36 @@ def play(
         )
 
     first = jax.tree.map(lambda x: x[0], series)
-    last, seen = jax.lax.scan(body, start(setting, groups, first), series)
-    return settled_funding(groups, last), seen
+    last, seen = jax.lax.scan(body, start(setting, roster, first), series)
+    return settled_funding(last), seen
 
 
-def settled_funding(groups: Sequence[Group], state: State) -> State:
+def settled_funding(state: State) -> State:
     """The same state with the funding paid since the start in everybody's cash."""
-    held = []
-    for group, own in zip(groups, state.held, strict=True):
-        paid = rows_at(state.prices.paid, group.account.markets)[:, :, None]
-        owed = jnp.sum(own.size * paid.astype(own.cash.dtype), axis=0)
-        held.append(dataclasses.replace(own, cash=own.cash - owed))
+    own, paid = state.held, state.prices.paid[:, :, None]
+    owed = jnp.sum(own.size * paid.astype(own.cash.dtype), axis=0)
     prices = dataclasses.replace(state.prices, paid=jnp.zeros_like(state.prices.paid))
-    return dataclasses.replace(state, held=tuple(held), prices=prices)
+    held = dataclasses.replace(own, cash=own.cash - owed)
+    return dataclasses.replace(state, held=held, prices=prices)
 
 
-def step(setting: Setting, groups, order, now: Now, state: State) -> State:
+def step(setting: Setting, roster: Roster, order, now: Now, state: State) -> State:
     """One time of the grid; the order of play, as named calls."""
     previous = state.prices
     state = move_factors(setting, now, state)
-    state = accrue(setting, groups, now, previous.oracle, state)
+    state = accrue(setting, now, previous.oracle, state)
     state = outside_flows(setting, now, state)
-    state = follow(setting, groups, now, state)
+    state = follow(setting, roster, now, state)
     reserve = jax.lax.cond(now.index == 0, start_of_book, lambda r: r, state.reserve)
     state = before = dataclasses.replace(state, reserve=reserve)
-    state, liquidated = play_rounds(setting, groups, now, previous.mark, order, state)
+    state, liquidated = play_rounds(setting, roster, now, previous.mark, order, state)
     state, (debt, share, sold) = sell_inventory(setting, now, before, state)
-    state, lost = pay_takeover_loss(groups, state, debt, share)
-    state, rescued = rescue_vault(setting, groups, previous.mark, state)
+    state, lost = pay_takeover_loss(state, debt, share)
+    state, rescued = rescue_vault(setting, roster, previous.mark, state)
     changed = liquidated | sold | lost | rescued
     state = once(
         jnp.any(changed),
-        lambda s: follow(setting, groups, now, s, where=changed, grow_outside=False),
+        lambda s: follow(setting, roster, now, s, where=changed, grow_outside=False),
         state,
     )
     return coming_rates(setting, now, state)
@@ -133,7 +133,7 @@ def move_factors(setting: Setting, now: Now, state: State) -> State:
     )
 
 
-def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
+def start(setting: Setting, roster: Roster, first: Now) -> State:
     """The state before the first time: nothing accrued, nothing moved."""
     paths = first.supply.shape[0]
     zero = jnp.zeros(paths)
@@ -149,7 +149,7 @@ def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
         paid=unpaid,
     )
     prices = prices_at(setting, first, flat, flat, begin)
-    held = tuple(_holding(group, paths) for group in groups)
+    held = _holding(roster, paths)
     capital = zero + setting.backstops.vault_capital
     lent = capital * setting.backstops.vault_lent_share
     sums = {f.name: zero for f in dataclasses.fields(Measures)}
@@ -158,8 +158,8 @@ def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
     no = jnp.zeros(paths, bool)
     return State(
         held=held,
-        contracts=_contracts(groups, unpaid),
-        record=tuple(start_record(paths, group) for group in groups),
+        contracts=unpaid + total(roster.account.size)[:, None],
+        record=start_record(held.cash),
         prices=prices,
         transient=flat,
         permanent=flat,
@@ -180,16 +180,6 @@ def start(setting: Setting, groups: Sequence[Group], first: Now) -> State:
     )
 
 
-def _contracts(groups: Sequence[Group], like: Float[Array, "M p"]) -> Float[Array, "M p"]:
-    """Contracts of all accounts now."""
-    for group in groups:
-        summed = jnp.broadcast_to(
-            total(group.account.size)[:, None], (group.account.size.shape[0], like.shape[1])
-        )
-        like = like + sums_at(summed, group.account.markets, like.shape[0])
-    return like
-
-
 def _reserve(first: Now, lent) -> Reserve:
     zero = jnp.zeros_like(lent)
     names = [f.name for f in dataclasses.fields(Reserve)]
@@ -198,13 +188,13 @@ def _reserve(first: Now, lent) -> Reserve:
     return Reserve(**(dict.fromkeys(names, zero) | given))
 
 
-def _holding(group: Group, paths: int) -> Holding:
+def _holding(roster: Roster, paths: int) -> Holding:
     """Today's balances on every path."""
 
     def wide(x):
         return jnp.broadcast_to(x[..., None, :], (*x.shape[:-1], paths, x.shape[-1]))
 
-    account = group.account
+    account = roster.account
     cash = wide(account.net_cash[0])
     return Holding(
         cash=cash,
@@ -218,12 +208,9 @@ def _holding(group: Group, paths: int) -> Holding:
 
 def path_residual(groups: Sequence[Group], state: State) -> Float[Array, "p"]:
     """Relative residual of the zero-sum identity of each path: cash, contracts and tokens."""
-    cash, scale = (jnp.zeros_like(state.vault_cash) for _ in range(2))
-    for group, own in zip(groups, state.held, strict=True):
-        begun = group.account.net_cash[0].astype(jnp.float64)
-        cash = cash + jnp.sum(own.cash.astype(jnp.float64) - begun[None, :], axis=1)
-        scale = scale + jnp.sum(jnp.abs(begun))
-    return residual(state.parties, cash, scale)
+    begun = jnp.concatenate([group.account.net_cash[0] for group in groups]).astype(jnp.float64)
+    cash = jnp.sum(state.held.cash.astype(jnp.float64) - begun[None, :], axis=1)
+    return residual(state.parties, cash, jnp.sum(jnp.abs(begun)) + jnp.zeros_like(cash))
 
 
 __all__ = ["CHANNELS", "Seen", "path_residual", "play", "step", "total"]

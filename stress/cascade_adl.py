@@ -1,88 +1,76 @@
 """Auto-deleveraging across a book: bankrupt positions against the winners, by rank.
 
-It runs only where somebody is bankrupt: a sort of all accounts is what it costs.
+It runs only where somebody is bankrupt, for one market, side and path after the other.
 """
 
-from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+from jaxtyping import Array, Float
 
 from models.adl import close_by_rank, eligible, rank
-from models.liquidation import Figures
-from stress.cascade_marking import once, see
-from stress.cascade_state import Group, Setting, State
-
-SIDES = (True, False)  # the bankrupt are long; they are short
+from stress.cascade_marking import in_one_row, see
+from stress.cascade_state import Roster, Setting, State
 
 
-def close_winners(
-    setting: Setting, groups: Sequence[Group], state: State, previous_mark, offered
-) -> tuple[tuple[jax.Array, ...], jax.Array]:
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Closed:
+    """What closing winners has changed."""
+
+    size: Float[Array, "M p N"]  # of the book, after
+    cash: Float[Array, "p N"]
+    units: Float[Array, "M p"]  # contracts that winners have bought
+    filled: Float[Array, "M 2 p"]  # contracts of the offer, without sign
+    paid: Float[Array, "p"]  # profit that winners gave up, USDC
+
+
+def close_winners(setting: Setting, roster: Roster, state: State, previous_mark, offered) -> Closed:
     """Closes winners of every market and side until the offer or the winners are used up.
 
     Args:
       setting: what does not change.
-      groups: structure of the accounts.
+      roster: the accounts.
       state: holdings and prices at this marking; who is liquidatable at it is not closed.
       previous_mark: quote units per contract, `[M, p]`, the price of the closing.
-      offered: contracts without sign, `[M, 2, p]`, second axis as SIDES.
+      offered: contracts without sign, `[M, 2, p]`, second axis long and short.
 
     Returns:
-      (change of each position, signed, per group `[m, p, n]`; contracts filled `[M, 2, p]`).
+      What has changed.
     """
-    markets = previous_mark.shape[0]
-    figures = see(setting, groups, state.held, state.prices)
-    pairs = list(zip(groups, figures, strict=True))
-    rows = [
-        [_row(group, state, g, m, seen) for g, (group, seen) in enumerate(pairs)]
-        for m in range(markets)
-    ]
-    ranks, size, entry, value, open_ = (
-        jnp.stack([jnp.concatenate([part[k] for part in row], axis=1) for row in rows])
-        for k in range(5)
-    )
-    price = jnp.broadcast_to(previous_mark[:, :, None], size.shape)
-    callable_ = jnp.stack(
-        [open_ & eligible(price, entry, size, value, jnp.asarray(long)) for long in SIDES], axis=1
-    )
-
-    def of_market(_, inputs):
-        """One market: a side that nobody is bankrupt on costs nothing."""
-        ranks, contracts, called, wanted = inputs
-        sides = []
-        for side in range(len(SIDES)):
-            close = partial(jax.vmap(close_by_rank), ranks, contracts, called[side], wanted[side])
-            begin = jnp.zeros_like(contracts)
-            sides.append(once(jnp.any(wanted[side] > 0), lambda _, f=close: f(), begin))
-        return None, jnp.stack(sides)
-
-    _, closed = jax.lax.scan(of_market, None, (ranks, jnp.abs(size), callable_, offered))
-    toward = -jnp.sign(size) * jnp.sum(closed, axis=1)
-    changes, start = [], 0
-    for held in state.held:
-        width = held.cash.shape[1]
-        part = toward[:, :, start : start + width].astype(held.cash.dtype)
-        start += width
-        changes.append(part)
-    return tuple(
-        part[np.asarray(group.account.markets, int)]
-        for group, part in zip(groups, changes, strict=True)
-    ), jnp.sum(closed, axis=3)
-
-
-def _row(group: Group, state: State, g: int, m: int, seen: Figures):
-    """Rank, size, entry, value and whether it may be closed, `[p, n]`, of a group in a market."""
-    called = ~seen.beyond & ~seen.unfunded
+    own, mark = state.held, state.prices.mark
+    seen = in_one_row(see(setting, roster.groups, own, state.prices))
     value = (seen.equity + seen.collateral).astype(jnp.float64)
-    nothing = jnp.zeros_like(value)
-    if m not in group.account.markets:
-        return nothing, nothing, nothing + 1, value, called & False
-    i = group.account.markets.index(m)
-    size = state.held[g].size[i].astype(jnp.float64)
-    entry = jnp.broadcast_to(group.entry[i].astype(jnp.float64), size.shape)
-    entry = jnp.where(entry > 0, entry, 1)
-    mark = jnp.broadcast_to(state.prices.mark[m][:, None], size.shape)
-    return rank(mark, entry, size, value), size, entry, value, called & (size != 0)
+    called = ~seen.beyond & ~seen.unfunded
+    price = (previous_mark - state.prices.paid).astype(own.cash.dtype)
+    entry = jnp.where(roster.entry > 0, roster.entry, 1).astype(jnp.float64)
+    some = (offered > 0).reshape(-1)
+    offers = jnp.nonzero(some, size=some.shape[0], fill_value=0)[0]
+
+    def one(i, so_far: Closed) -> Closed:
+        m, side, p = jnp.unravel_index(offers[i], offered.shape)
+        before = so_far.size[m, p]
+        size, at = before.astype(jnp.float64), previous_mark[m, p]
+        able = eligible(at, entry[m], size, value[p], side == 0) & called[p] & (size != 0)
+        ranks = rank(mark[m, p], entry[m], size, value[p])
+        closed = close_by_rank(ranks, jnp.abs(size), able, offered[m, side, p])
+        change = (-jnp.sign(size) * closed).astype(before.dtype)
+        units = jnp.sum(change.astype(jnp.float64))
+        after = jnp.where(change == -before, 0, before + change)
+        return Closed(
+            size=so_far.size.at[m, p].set(after),
+            cash=so_far.cash.at[p].add(-change * price[m, p]),
+            units=so_far.units.at[m, p].add(units),
+            filled=so_far.filled.at[m, side, p].set(jnp.sum(closed)),
+            paid=so_far.paid.at[p].add(-units * (mark[m, p] - at)),
+        )
+
+    begin = Closed(
+        size=own.size,
+        cash=own.cash,
+        units=jnp.zeros_like(mark),
+        filled=jnp.zeros_like(offered),
+        paid=jnp.zeros_like(state.vault_cash),
+    )
+    return jax.lax.fori_loop(0, jnp.sum(some), one, begin)

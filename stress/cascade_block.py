@@ -32,7 +32,7 @@ from stress.quotes import Today, seen_prices
 from stress.sampling.keys import path_key
 from stress.utilization import NORMALS_PER_STEP
 
-PATH_TILE = 8  # paths of a tile at most: more share a pass, but wait for each other's rounds
+PATH_TILE = 32  # paths of a tile at most: they share what a round costs; more leave the cache
 SHARED = ("index", "time", "hours", "next_hours")  # leaves of the world that all paths share
 ORDER = 0x0C0DE  # folded into a path's key for the order of its liquidations
 

@@ -1,11 +1,15 @@
 """From a book of the host to the groups of a cascade: whole groups, one tile each."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from models.account import Account
 from models.venue import Venue
 from stress.book import Book
-from stress.cascade_state import Group
+from stress.cascade_state import Group, Roster, Setting
 from stress.engine import FrozenBook
 from stress.frozen import freeze, in_precision
 
@@ -38,10 +42,51 @@ def groups_of(frozen: FrozenBook) -> tuple[Group, ...]:
     )
 
 
-def liquidation_order(
-    venue: Venue, groups: tuple[Group, ...], keys: jax.Array
-) -> tuple[jax.Array, ...]:
-    """Whether perpetuals go before loans, bool `[p, n]` per group, drawn per account and path.
+def roster_of(setting: Setting, groups: Sequence[Group]) -> Roster:
+    """The same accounts by structure and in one row.
+
+    Args:
+      setting: says how many markets and tokens there are.
+      groups: of the book.
+
+    Returns:
+      The roster, leaves `[..., N]` in the order of the groups.
+    """
+    borrows = any(group.account.portfolio for group in groups)
+    markets = tuple(range(len(setting.market_asset)))
+    tokens = tuple(range(len(setting.token_asset))) if borrows else ()
+
+    def rows(values, own, every, fill):  # [len(own), n] at the places of `own` among `every`
+        wide = jnp.full((len(every), values.shape[1]), fill, values.dtype)
+        return wide.at[np.asarray(own, int)].set(values)
+
+    def row(of):
+        return jnp.concatenate([of(group) for group in groups], axis=-1)
+
+    account = Account(
+        markets=markets,
+        tokens=tokens,
+        portfolio=borrows,
+        net_cash=row(lambda g: g.account.net_cash),
+        size=row(lambda g: rows(g.account.size, g.account.markets, markets, 0)),
+        inverse_leverage=row(
+            lambda g: rows(g.account.inverse_leverage, g.account.markets, markets, 0)
+        ),
+        supplied=row(lambda g: rows(g.account.supplied, g.account.tokens, tokens, 0)),
+        shared_margin=row(lambda g: g.account.shared_margin),
+    )
+    return Roster(
+        kinds=tuple(sorted({group.account.portfolio for group in groups})),
+        groups=tuple(groups),
+        account=account,
+        portfolio=row(lambda g: jnp.full(g.equity.shape, g.account.portfolio)),
+        entry=row(lambda g: rows(g.entry, g.account.markets, markets, 1)),
+        equity=row(lambda g: g.equity),
+    )
+
+
+def liquidation_order(venue: Venue, groups: tuple[Group, ...], keys: jax.Array) -> jax.Array:
+    """Whether perpetuals go before loans, bool `[p, N]`, drawn per account and path.
 
     Args:
       venue: with the reading of the assumption `liquidation_order`.
@@ -61,4 +106,4 @@ def liquidation_order(
         draws = jax.vmap(lambda k, g=g, count=count: jax.random.uniform(
             jax.random.fold_in(k, g), (count,), jnp.float32))(keys)  # fmt: skip
         result.append(draws < share)
-    return tuple(result)
+    return jnp.concatenate(result, axis=1)

@@ -1,7 +1,6 @@
 """After the rounds: inventories are sold by TWAP, and losses find who pays them."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +9,10 @@ from models.adl import share_to_cover
 from models.impact import decay
 from models.ledger import booked
 from models.lending import absorb_loss
+from models.liquidation import Holding
 from stress.cascade_handover import deleverage
 from stress.cascade_marking import once, rows_at, sums_at, total
-from stress.cascade_state import Group, Now, Setting, State
+from stress.cascade_state import Now, Roster, Setting, State
 from stress.cascade_trades import execute_orders, moved_prices
 
 
@@ -72,9 +72,7 @@ def _kept(before, after):
     return jnp.where(same, jnp.sign(after) * jnp.minimum(jnp.abs(before), jnp.abs(after)), 0)
 
 
-def pay_takeover_loss(
-    groups: Sequence[Group], state: State, debt, share
-) -> tuple[State, jax.Array]:
+def pay_takeover_loss(state: State, debt, share) -> tuple[State, jax.Array]:
     """A loan whose collateral is sold and which is not repaid: capital, buffer, then suppliers.
 
     Returns:
@@ -88,7 +86,7 @@ def pay_takeover_loss(
     from_buffer, cut = absorb_loss(buffer, r.supply, loss - from_capital)
     held, from_book = once(
         jnp.any(cut > 0),
-        lambda carry: _cut_idle(groups, cut, carry[0]),
+        lambda carry: _cut_idle(cut, carry[0]),
         (state.held, jnp.zeros_like(loss)),
     )
     from_vault = cut * r.vault_lent
@@ -127,21 +125,14 @@ def pay_takeover_loss(
     ), loss > 0
 
 
-def _cut_idle(groups: Sequence[Group], cut, held):
+def _cut_idle(cut, held: Holding):
     """Takes a share of every idle balance of the book; (holdings, USDC taken `[p]`)."""
-    result, taken = [], jnp.zeros_like(cut)
-    for group, own in zip(groups, held, strict=True):
-        if not group.account.portfolio:
-            result.append(own)
-            continue
-        lost = cut[:, None].astype(own.cash.dtype) * jnp.maximum(-own.pool, 0)
-        taken = taken + total(lost)
-        result.append(dataclasses.replace(own, cash=own.cash - lost, pool=own.pool + lost))
-    return tuple(result), taken
+    lost = cut[:, None].astype(held.cash.dtype) * jnp.maximum(-held.pool, 0)
+    return dataclasses.replace(held, cash=held.cash - lost, pool=held.pool + lost), total(lost)
 
 
 def rescue_vault(
-    setting: Setting, groups: Sequence[Group], previous_mark, state: State
+    setting: Setting, roster: Roster, previous_mark, state: State
 ) -> tuple[State, jax.Array]:
     """Deleverages the vault's own positions where its capital is used up; the rest is uncovered.
 
@@ -155,7 +146,7 @@ def rescue_vault(
     before = state.measures.adl_notional
     state = once(
         jnp.any(acts),
-        lambda s: _deleverage_vault(setting, groups, previous_mark, usable, acts, s),
+        lambda s: _deleverage_vault(setting, roster, previous_mark, usable, acts, s),
         state,
     )
     closed = state.measures.adl_notional > before
@@ -185,13 +176,13 @@ def vault_equity(state: State):
     return state.vault_cash + jnp.sum(state.vault_size * state.prices.mark, axis=0)
 
 
-def _deleverage_vault(setting, groups, previous_mark, usable, acts, state: State) -> State:
+def _deleverage_vault(setting, roster, previous_mark, usable, acts, state: State) -> State:
     sizes = tuple(state.vault_size)
     gains = tuple(previous_mark - state.prices.mark)
     _, offered = share_to_cover(jnp.where(acts, usable, 0.0), sizes, gains)
     offered = jnp.stack(offered)
     sides = jnp.stack([jnp.maximum(offered, 0), jnp.maximum(-offered, 0)], axis=1)
-    state, share, paid = deleverage(setting, groups, state, previous_mark, sides)
+    state, share, paid = deleverage(setting, roster, state, previous_mark, sides)
     closed = offered * jnp.where(offered > 0, share[:, 0], share[:, 1])
     cash = jnp.sum(closed * previous_mark, axis=0)
     return dataclasses.replace(

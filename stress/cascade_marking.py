@@ -3,18 +3,32 @@
 Axes as in `stress.cascade_state`.
 """
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from models.account import Account, Market
+from models.account import Market
 from models.impact import of_assets, total_displacement
-from models.liquidation import Figures, Holding, decide, figures, judge, orders, wanted_pool
-from stress.cascade_state import Group, Now, Prices, Setting, State
+from models.liquidation import (
+    Action,
+    Figures,
+    Holding,
+    decide,
+    figures,
+    judge,
+    orders,
+    wanted_pool,
+)
+from models.reach import near
+from stress.cascade_seats import Seats
+from stress.cascade_state import Group, Now, Prices, Roster, Setting, State
+
+PARTS = 16  # a power of 2: sums side by side, which a processor adds at once
 
 
 def prices_at(setting: Setting, now: Now, transient, permanent, before: Prices) -> Prices:
@@ -101,46 +115,127 @@ def over_accounts(kernel, shared: int):
 
 
 figures_of = over_accounts(figures, 1)
-judged = over_accounts(judge, 1)
 wanted_of = over_accounts(wanted_pool, 0)
-decisions = over_accounts(decide, 1)  # may_take is one per path
+near_of = over_accounts(near, 2)
 
 
-def orders_of(venue, account: Account, held: Holding, market: Market, book, now):
-    """Market orders `[m, p, n]` per market of the account, and cooldowns `[p, n]`."""
-    marks = tuple(market.mark[m][:, None] for m in account.markets)
-    units, cooldown = orders(venue, held, marks, book, now.astype(held.cooldown.dtype))
+def by_kind(kernel, seats: Seats, venue, *rest):
+    """A kernel over those in the seats, each under the rules of its kind of account.
+
+    Args:
+      kernel: takes venue, account and `rest`.
+      seats: whose accounts they are.
+      venue: the rule book.
+      *rest: further arguments of the kernel, leaves `[..., k]`.
+
+    Returns:
+      What the kernel returns, leaves `[k]`.
+    """
+    over = jax.vmap(kernel, in_axes=(None, -1, *(-1 for _ in rest)), out_axes=-1)
+    ways = [
+        over(venue, dataclasses.replace(seats.account, portfolio=portfolio), *rest)
+        for portfolio in seats.kinds
+    ]
+    if len(ways) == 1:
+        return ways[0]
+    first = seats.portfolio == seats.kinds[0]
+    return jax.tree.map(lambda a, b: jnp.where(first, a, b), *ways)
+
+
+def decisions(setting: Setting, seats: Seats, seen: Figures, perps_now, may_take) -> Action:
+    """What happens to those in the seats."""
+    return by_kind(decide, seats, setting.rules, seats.held, seen, perps_now, may_take)
+
+
+def orders_of(setting: Setting, seats: Seats, prices: Prices, book, now):
+    """Market orders `[M, k]` and cooldowns `[k]` of those in the seats."""
+    held = seats.held
+    marks = tuple(seats.of_path(prices.mark.astype(held.cash.dtype)))
+    units, cooldown = orders(setting.rules, held, marks, book, now.astype(held.cooldown.dtype))
     return jnp.stack(units) if units else held.size, cooldown
 
 
-def total(values) -> Array:
-    """Sum over accounts, the last axis, float64."""
-    return jnp.sum(values.astype(jnp.float64), axis=-1)
+def total(values: Array, of: Callable[..., Array] = lambda x: x, *more: Array) -> Array:
+    """Sum of `of(values, *more)` over accounts, the last axis, float64.
+
+    In `PARTS` rows side by side, then along them; `of`, element by element, is taken of each row, so
+    that what is summed is never written.
+    """
+    given = (values, *more)
+    width = values.shape[-1] // PARTS
+
+    def part(start, stop):
+        return of(*(x[..., start:stop] for x in given)).astype(jnp.float64)
+
+    if width < 2:
+        return jnp.sum(part(0, None), axis=-1)
+    rows = [part(i * width, (i + 1) * width) for i in range(PARTS)]
+    while len(rows) > 1:
+        rows = [a + b for a, b in zip(rows[::2], rows[1::2], strict=True)]
+    summed = jnp.sum(rows[0], axis=-1)
+    if values.shape[-1] > PARTS * width:
+        summed = summed + jnp.sum(part(PARTS * width, None), axis=-1)
+    return summed
 
 
-def see(setting: Setting, groups: Sequence[Any], held, prices: Prices) -> tuple[Figures, ...]:
-    """Figures at given prices; what a caller does not use of them is not computed."""
+def of_groups(groups: Sequence[Group], held: Holding) -> list[Holding]:
+    """What the accounts of each group hold, leaves `[..., p, n]`: their own markets and tokens."""
+    result, start = [], 0
+    for group in groups:
+        end = start + group.equity.shape[0]
+        own = jax.tree.map(lambda x, a=start, b=end: x[..., a:b], held)
+        size = rows_at(own.size, group.account.markets)
+        supplied = rows_at(own.supplied, group.account.tokens)
+        result.append(dataclasses.replace(own, size=size, supplied=supplied))
+        start = end
+    return result
+
+
+def in_one_row(parts: Sequence[Any]) -> Any:
+    """Leaves `[..., N]` of what groups have apart."""
+    return jax.tree.map(lambda *x: jnp.concatenate(x, axis=-1), *parts)
+
+
+def see(setting: Setting, groups: Sequence[Group], held: Holding, prices: Prices) -> list[Figures]:
+    """Figures of each group at given prices; what a caller does not use of them is not computed."""
     market = shown(setting, prices)
-    return tuple(
+    return [
         figures_of(setting.rules, group.account, own, market)
-        for group, own in zip(groups, held, strict=True)
-    )
+        for group, own in zip(groups, of_groups(groups, held), strict=True)
+    ]
 
 
-def see_closely(setting: Setting, seats: Sequence[Any], prices: Prices) -> tuple[Figures, ...]:
+def see_closely(setting: Setting, seats: Seats, prices: Prices) -> Figures:
     """Figures of those in the seats, all of which are used, so that each is computed once."""
-    market = shown(setting, prices)
-    result = []
-    for seat, seen in zip(seats, see(setting, seats, [s.held for s in seats], prices), strict=True):
-        kept = jax.lax.optimization_barrier(seen)
-        result.append(judged(setting.rules, seat.account, seat.held, kept, market))
-    return tuple(result)
+    market = jax.tree.map(seats.of_path, shown(setting, prices))
+    over = jax.vmap(figures, in_axes=(None, -1, -1, -1), out_axes=-1)
+    seen = over(setting.rules, seats.account, seats.held, market)
+    kept = jax.lax.optimization_barrier(seen)
+    return by_kind(judge, seats, setting.rules, seats.held, kept, market)
 
 
-def triggered(setting: Setting, groups: Sequence[Group], state: State) -> tuple[Array, ...]:
-    """Accounts that are liquidatable as the state stands, per group bool `[p, n]`."""
-    seen = see(setting, groups, state.held, state.prices)
-    return tuple(figures.beyond | figures.unfunded for figures in seen)
+def triggered(setting: Setting, roster: Roster, state: State) -> Bool[Array, "p N"]:
+    """Accounts that are liquidatable as the state stands."""
+    seen = see(setting, roster.groups, state.held, state.prices)
+    return in_one_row([figures.beyond | figures.unfunded for figures in seen])
+
+
+def within_reach(
+    setting: Setting, roster: Roster, state: State, reach: float
+) -> Bool[Array, "p N"]:
+    """Accounts that prices within a log distance of the present ones can make liquidatable."""
+    market, groups = shown(setting, state.prices), roster.groups
+    holdings = of_groups(groups, state.held)
+    dtype = state.held.cash.dtype
+    far = jnp.full(state.vault_cash.shape, reach, dtype)
+    return in_one_row(
+        [
+            near_of(setting.rules, group.account, own, seen, market, far)
+            for group, own, seen in zip(
+                groups, holdings, see(setting, groups, state.held, state.prices), strict=True
+            )
+        ]
+    )
 
 
 def once(wanted, change, carry):

@@ -15,8 +15,9 @@ from models.status import EMPTY_DEPTH, NON_FINITE, OK, RESIDUAL, ROUND_LIMIT
 from models.step import Settlement
 from stress.aggregate import reduce_tile
 from stress.cascade import CHANNELS, Seen, path_residual
+from stress.cascade_book import roster_of
 from stress.cascade_inventory import vault_equity
-from stress.cascade_marking import see, total
+from stress.cascade_marking import in_one_row, see, total
 from stress.cascade_state import Group, Now, Setting, State
 from stress.engine import FrozenBook, Rows
 
@@ -55,32 +56,30 @@ class CascadePaths:
 
 
 def rows_of(setting: Setting, groups: Sequence[Group], state: State) -> Rows:
-    """Outcomes of every margin account, `[p, n]`, in the order of `FrozenBook.row`."""
-    parts, figures = [], see(setting, groups, state.held, state.prices)
-    for group, record, seen, held in zip(groups, state.record, figures, state.held, strict=True):
-        gone = ~jnp.isinf(record.first)
+    """Outcomes of every margin account, `[p, N]`, in the order of `FrozenBook.row`."""
+    seen = in_one_row(see(setting, groups, state.held, state.prices))
+    begun = jnp.concatenate([group.equity for group in groups])
+    record = state.record
+    gone = ~jnp.isinf(record.first)
 
-        def at(first, last, gone=gone):
-            return jnp.where(gone, first, last)
+    def at(first, last):
+        return jnp.where(gone, first, last)
 
-        equity = at(record.equity, seen.equity + seen.collateral)
-        end = Settlement(
-            equity=equity,
-            loan=at(record.loan, jnp.maximum(held.pool, 0)),
-            notional=at(record.notional, seen.notional),
-            collateral=at(record.collateral, seen.collateral),
-            margin_ratio=at(record.ratio, seen.ratio),
-        )
-        parts.append(
-            Rows(
-                first=record.first,
-                partial=record.partial,
-                full=record.full,
-                loss=group.equity[None, :] - equity,
-                settlement=end,
-            )
-        )
-    return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *parts)
+    equity = at(record.equity, seen.equity + seen.collateral)
+    end = Settlement(
+        equity=equity,
+        loan=at(record.loan, jnp.maximum(state.held.pool, 0)),
+        notional=at(record.notional, seen.notional),
+        collateral=at(record.collateral, seen.collateral),
+        margin_ratio=at(record.ratio, seen.ratio),
+    )
+    return Rows(
+        first=record.first,
+        partial=record.partial,
+        full=record.full,
+        loss=begun[None, :] - equity,
+        settlement=end,
+    )
 
 
 def reduce_cascade(
@@ -120,7 +119,7 @@ def reduce_cascade(
         overshoot=state.measures.overshoot.T,
         first_value=state.measures.first_value.T,
         caused=jnp.moveaxis(state.measures.caused, -1, 0),
-        party=party_changes(groups, state),
+        party=party_changes(setting, groups, state),
         residual=path_residual(groups, state),
         status=status,
         log_return=logs[-1].T,
@@ -132,12 +131,11 @@ def reduce_cascade(
 
 def path_status(groups: Sequence[Group], state: State) -> Int[Array, "p"]:
     """How each path ended, the gravest that applies."""
-    cash = jnp.stack([total(held.cash) for held in state.held])
-    finite = jnp.isfinite(cash).all(axis=0)
+    finite = jnp.isfinite(total(state.held.cash))
     for leaf in (state.prices.mark, state.prices.token):
         finite = finite & jnp.isfinite(leaf).all(axis=0)
     finite = finite & jnp.isfinite(state.reserve.supply) & jnp.isfinite(state.vault_cash)
-    most = LARGEST_RESIDUAL[str(state.held[0].cash.dtype)]
+    most = LARGEST_RESIDUAL[str(state.held.cash.dtype)]
     leaks = path_residual(groups, state) > most
     result = jnp.where(state.empty_depth, EMPTY_DEPTH, OK)
     result = jnp.where(state.round_limit, ROUND_LIMIT, result)
@@ -145,22 +143,18 @@ def path_status(groups: Sequence[Group], state: State) -> Int[Array, "p"]:
     return jnp.where(finite, result, NON_FINITE)
 
 
-def party_changes(groups: Sequence[Group], state: State) -> Float[Array, "p 7"]:
+def party_changes(setting: Setting, groups: Sequence[Group], state: State) -> Float[Array, "p 7"]:
     """Wealth of each party at the horizon less that of holding still what it began with.
 
     Prices are those of the horizon, so a party that does nothing has 0 and all sum to 0: what one
     has gained by liquidations, interest and funding another has paid.
     """
-    accounts = jnp.zeros_like(state.vault_cash)
-    bought = jnp.zeros_like(state.vault_size)  # contracts, by accounts
-    taken = jnp.zeros_like(state.takeover_held)  # tokens, by accounts
-    for group, held in zip(groups, state.held, strict=True):
-        begun = group.account
-        accounts = accounts + total(held.cash - begun.net_cash[0][None, :])
-        for i, m in enumerate(begun.markets):
-            bought = bought.at[m].add(total(held.size[i] - begun.size[i][None, :]))
-        for i, c in enumerate(begun.tokens):
-            taken = taken.at[c].add(total(held.supplied[i] - begun.supplied[i][None, :]))
+    roster, held = roster_of(setting, groups).account, state.held
+    accounts = total(held.cash - roster.net_cash[0][None, :])
+    bought = total(held.size - roster.size[:, None])  # contracts
+    taken = jnp.zeros_like(state.takeover_held)  # tokens
+    if roster.tokens:
+        taken = total(held.supplied - roster.supplied[:, None])
     mark, token, p = state.prices.mark, state.prices.token, state.parties
     accounts = accounts + jnp.sum(bought * mark, axis=0) + jnp.sum(taken * token, axis=0)
     stock = jnp.sum(state.takeover_held * token, axis=0)

@@ -5,10 +5,10 @@ liquidity; with `book` and `react` the book's own loans and idle balances move i
 """
 
 import dataclasses
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from models.ledger import booked
 from models.reserve import (
@@ -20,37 +20,31 @@ from models.reserve import (
     settled,
     used_share,
 )
-from stress.cascade_marking import see, total, wanted_of
+from stress.cascade_marking import in_one_row, once, see, total, wanted_of
 from stress.cascade_outside import outside_levels, reached
-from stress.cascade_state import Group, Now, Setting, State
+from stress.cascade_state import Now, Roster, Setting, State
 
 
-def accrue(setting: Setting, groups: Sequence[Group], now: Now, oracle, state: State) -> State:
+def accrue(setting: Setting, now: Now, oracle, state: State) -> State:
     """Funding and interest of the step that ends, on what was held since the step before.
 
     Args:
       setting: what does not change.
-      groups: structure of the accounts.
       now: the time; its `hours` is the length of the step.
       oracle: displaced perpetual oracles at the end of the previous step, `[M, p]`.
       state: of the end of the previous step; `reserve` holds the growths of this one.
 
     Returns:
-      The state with interest in everybody's cash, pool positions grown by it, and the funding in
-      what a long has paid per contract.
+      The state with interest in everybody's cash, pool positions and their sums grown by it, and
+      the funding in what a long has paid per contract.
     """
-    r = state.reserve
+    r, own = state.reserve, state.held
     per_contract = now.funding * now.hours * oracle
-    held = []
-    for group, own in zip(groups, state.held, strict=True):
-        if group.account.portfolio:
-            cash, pool = own.cash, own.pool
-            growth = jnp.where(
-                pool > 0,
-                *(g[:, None].astype(cash.dtype) for g in (r.borrow_growth, r.supply_growth)),
-            )
-            own = dataclasses.replace(own, cash=cash - pool * growth, pool=pool * (1 + growth))
-        held.append(own)
+    dtype = own.cash.dtype
+    growth = jnp.where(
+        own.pool > 0, *(g[:, None].astype(dtype) for g in (r.borrow_growth, r.supply_growth))
+    )
+    cash, pool = own.cash - own.pool * growth, own.pool * (1 + growth)
     vault = -jnp.sum(state.vault_size * per_contract, axis=0)
     makers = jnp.sum(state.contracts * per_contract, axis=0) - vault
     lent = r.vault_lent * r.supply_growth
@@ -66,29 +60,32 @@ def accrue(setting: Setting, groups: Sequence[Group], now: Now, oracle, state: S
         suppliers=outside_supply * r.supply_growth,
         buffer=r.borrowed * r.borrow_growth - r.supply * r.supply_growth,
     )
+    r = dataclasses.replace(
+        r,
+        vault_lent=r.vault_lent + lent,
+        takeover_debt=r.takeover_debt + debt,
+        loans=r.loans * (1 + r.borrow_growth),
+        idle=r.idle * (1 + r.supply_growth),
+    )
     return dataclasses.replace(
         state,
-        held=tuple(held),
+        held=dataclasses.replace(own, cash=cash, pool=pool),
         prices=dataclasses.replace(state.prices, paid=state.prices.paid + per_contract),
         vault_cash=state.vault_cash + vault + lent,
         takeover_cash=state.takeover_cash - debt,
-        reserve=dataclasses.replace(
-            r, vault_lent=r.vault_lent + lent, takeover_debt=r.takeover_debt + debt
-        ),
+        reserve=r,
         parties=parties,
     )
 
 
-def loans_and_idle(held) -> tuple[jax.Array, jax.Array]:
+def loans_and_idle(pool: Float[Array, "p N"]) -> tuple[jax.Array, jax.Array]:
     """Sums of loans and of idle balances of the book, USDC `[p]`."""
-    loans = sum((total(jnp.maximum(own.pool, 0)) for own in held), jnp.zeros(()))
-    idle = sum((total(jnp.maximum(-own.pool, 0)) for own in held), jnp.zeros(()))
-    return loans, idle
+    return total(pool, lambda x: jnp.maximum(x, 0)), total(pool, lambda x: jnp.maximum(-x, 0))
 
 
 def follow(
     setting: Setting,
-    groups: Sequence[Group],
+    roster: Roster,
     now: Now,
     state: State,
     where=None,
@@ -101,9 +98,9 @@ def follow(
 
     Args:
       setting: what does not change.
-      groups: structure of the accounts.
+      roster: the accounts.
       now: the time.
-      state: at its prices; pool positions grown by their interest.
+      state: at its prices; pool positions and their sums grown by their interest.
       where: bool `[p]`, paths on which it happens; None for all.
       grow_outside: whether outside borrowers move to their new level first.
 
@@ -111,89 +108,92 @@ def follow(
       The state with new pool positions, `rationed` flags and sums of the reserve.
     """
     if setting.lending == "process":
-        return _follow_alone(setting, groups, now, state, where)
+        return _follow_alone(setting, roster, now, state, where)
     r = dataclasses.replace(state.reserve, takeover_debt=jnp.maximum(-state.takeover_cash, 0))
     if grow_outside:
-        loans, idle = loans_and_idle(state.held)
         supply, target = outside_levels(state, now)
         r = dataclasses.replace(r, wanted_supply=supply)
-        r = dataclasses.replace(r, outside_borrow=outside_draws(r, target, loans, idle))
+        r = dataclasses.replace(r, outside_borrow=outside_draws(r, target, r.loans, r.idle))
         state = reached(dataclasses.replace(state, reserve=r), now)
-    figures = see(setting, groups, state.held, state.prices)
-    plans = [_plan(setting, group, own, seen)
-             for group, own, seen in zip(groups, state.held, figures, strict=True)]  # fmt: skip
-    base = [own if plan is None else dataclasses.replace(own, pool=plan["base"])
-            for own, plan in zip(state.held, plans, strict=True)]  # fmt: skip
-    loans, idle = loans_and_idle(base)
-    sums = [[total(plan[k]) for plan in plans if plan is not None] for k in ("draw", "new")]
-    draws, new = (sum(part, jnp.zeros_like(loans)) for part in sums)
-    paid, lent = honoured(setting.venue, r, loans, idle, draws, new)
-    limited = (setting.venue.assumptions.reserve_liquidity_limits_credit > 0) & (now.index > 0)
-    paid, lent = (jnp.where(limited | (where is not None), x, 1) for x in (paid, lent))
-    paid, lent = (
-        jnp.where(setting.venue.assumptions.reserve_liquidity_limits_credit > 0, x, 1)
-        for x in (paid, lent)
-    )
-    held, refused = [], jnp.zeros_like(loans)
-    for own, plan in zip(state.held, plans, strict=True):
-        if plan is None:
-            held.append(own)
-            continue
-        out_share, new_share = (x[:, None].astype(own.cash.dtype) for x in (paid, lent))
-        short = (plan["draw"] > 0) & ((out_share < 1) | ((new_share < 1) & (plan["new"] > 0)))
-        part = plan["base"] + out_share * plan["out"] + new_share * plan["new"]
-        pool = jnp.where(short, part, plan["wanted"])
-        refused = refused + total(jnp.where(short, plan["wanted"] - part, 0))
-        if where is not None:
-            pool = jnp.where(where[:, None], pool, own.pool)
-            short = jnp.where(where[:, None], short, own.rationed)
-        held.append(dataclasses.replace(own, pool=pool, rationed=short))
-    loans, idle = loans_and_idle(held)
-    r = dataclasses.replace(r, loans=loans, idle=idle)
+    own = state.held
+    wanted, _ = _wanted(setting, roster, state)
+    loans, idle, outs, news = (total(own.pool, part, wanted) for part in PARTS_OF_PLAN)
+    paid, lent = honoured(setting.venue, r, loans, idle, outs + news, news)
+    limits = setting.venue.assumptions.reserve_liquidity_limits_credit > 0
+    limits = limits & ((now.index > 0) | (where is not None))
+    paid, lent = (jnp.where(limits, x, 1) for x in (paid, lent))
+    out_share, new_share = (x[:, None].astype(wanted.dtype) for x in (paid, lent))
+    base, out, new = jnp.minimum(own.pool, wanted), _out(own.pool, wanted), _new(own.pool, wanted)
+    short = (wanted > own.pool) & ((out_share < 1) | ((new_share < 1) & (new > 0)))
+    pool = jnp.where(short, base + out_share * out + new_share * new, wanted)
+    both = (loans + news, idle - outs)  # of a draw cut short what is lent and owed may cancel
+    both = once(jnp.any((paid < 1) | (lent < 1)), lambda _: loans_and_idle(pool), both)
+    refused = (1 - paid) * outs + (1 - lent) * news
+    sums = {"loans": both[0], "idle": both[1], "refused": refused}
     if where is not None:
-        refused = jnp.where(where, refused, r.refused)
+        pool = jnp.where(where[:, None], pool, own.pool)
+        short = jnp.where(where[:, None], short, own.rationed)
+        sums = {name: jnp.where(where, x, getattr(r, name)) for name, x in sums.items()}
+    r = dataclasses.replace(r, **sums)
     return dataclasses.replace(
-        state, held=tuple(held), reserve=dataclasses.replace(r, refused=refused, **settled(r))
+        state,
+        held=dataclasses.replace(own, pool=pool, rationed=short),
+        reserve=dataclasses.replace(r, **settled(r)),
     )
 
 
-def _plan(setting: Setting, group: Group, own, seen) -> dict[str, jax.Array] | None:
-    """What a group wants of the pool; None for accounts that cannot use it."""
-    if not group.account.portfolio:
-        return None
-    wanted = wanted_of(setting.rules, group.account, seen)
-    grown = own.pool
-    draw = jnp.maximum(wanted - grown, 0)
-    out = jnp.minimum(draw, jnp.maximum(-grown, 0))
-    return {
-        "wanted": wanted,
-        "base": jnp.minimum(grown, wanted),
-        "draw": draw,
-        "out": out,
-        "new": draw - out,
-    }
+def _loan(pool, wanted):
+    """What stays owed before draws."""
+    return jnp.maximum(jnp.minimum(pool, wanted), 0)
 
 
-def _follow_alone(setting: Setting, groups, now: Now, state: State, where) -> State:
+def _idle(pool, wanted):
+    """What stays lent before draws."""
+    return jnp.maximum(-jnp.minimum(pool, wanted), 0)
+
+
+def _out(pool, wanted):
+    """Draw of own supply."""
+    return jnp.minimum(jnp.maximum(wanted - pool, 0), jnp.maximum(-pool, 0))
+
+
+def _new(pool, wanted):
+    """Draw beyond it: a new loan."""
+    return jnp.maximum(wanted - pool, 0) - _out(pool, wanted)
+
+
+PARTS_OF_PLAN = (_loan, _idle, _out, _new)
+
+
+def _wanted(setting: Setting, roster: Roster, state: State) -> tuple[jax.Array, jax.Array]:
+    """What every account wants of the pool, and whether liquidity limits it, `[p, N]`.
+
+    Accounts that cannot borrow want nothing; those without positions draw nothing new.
+    """
+    wanted, limited = [], []
+    for group, seen in zip(
+        roster.groups, see(setting, roster.groups, state.held, state.prices), strict=True
+    ):
+        account = group.account
+        own = wanted_of(setting.rules, account, seen) if account.portfolio else 0 * seen.equity
+        wanted.append(own)
+        limited.append(jnp.full(own.shape, account.portfolio and bool(account.markets)))
+    return jax.lax.optimization_barrier(in_one_row(wanted)), in_one_row(limited)
+
+
+def _follow_alone(setting: Setting, roster: Roster, now: Now, state: State, where) -> State:
     """Each account sees the whole free liquidity of a reserve that the book does not move."""
     limits = (setting.venue.assumptions.reserve_liquidity_limits_credit > 0) & (now.index > 0)
-    held = []
-    figures = see(setting, groups, state.held, state.prices)
-    for group, own, seen in zip(groups, state.held, figures, strict=True):
-        if not group.account.portfolio:
-            held.append(own)
-            continue
-        wanted = wanted_of(setting.rules, group.account, seen)
-        free = now.free[:, None].astype(wanted.dtype)
-        reach = jnp.where(limits, jnp.maximum(own.pool, 0) + free, jnp.inf)
-        reach = reach if group.account.markets else jnp.full_like(reach, jnp.inf)
-        short = wanted > reach
-        pool = jnp.where(short, reach, wanted)
-        if where is not None:
-            pool = jnp.where(where[:, None], pool, own.pool)
-            short = jnp.where(where[:, None], short, own.rationed)
-        held.append(dataclasses.replace(own, pool=pool, rationed=short))
-    loans, idle = loans_and_idle(held)
+    own = state.held
+    wanted, limited = _wanted(setting, roster, state)
+    free = now.free[:, None].astype(wanted.dtype)
+    reach = jnp.where(limits & limited, jnp.maximum(own.pool, 0) + free, jnp.inf)
+    short = wanted > reach
+    pool = jnp.where(short, reach, wanted)
+    if where is not None:
+        pool = jnp.where(where[:, None], pool, own.pool)
+        short = jnp.where(where[:, None], short, own.rationed)
+    loans, idle = loans_and_idle(pool)
     r = dataclasses.replace(
         state.reserve,
         loans=loans,
@@ -202,7 +202,8 @@ def _follow_alone(setting: Setting, groups, now: Now, state: State, where) -> St
         supply=now.supply,
         borrowed=jnp.minimum(now.borrow, now.supply),
     )
-    return dataclasses.replace(state, held=tuple(held), reserve=r)
+    held = dataclasses.replace(own, pool=pool, rationed=short)
+    return dataclasses.replace(state, held=held, reserve=r)
 
 
 def start_of_book(r: Reserve) -> Reserve:

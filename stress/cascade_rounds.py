@@ -1,13 +1,13 @@
 """Liquidation rounds of a step: decide, net, execute, hand over, mark again.
 
-All decisions of a round use the marking at its start. A path without an action passes a round
-unchanged, so the loop runs until no path of the tile acts, or to the round limit, which is a status
-of the paths still acting. Who is liquidatable is asked of the whole book; everything else is of the
-seats that those accounts take (`stress.cascade_seats`).
+All decisions of a round use the marking at its start. A path is done when nobody acts, or at the
+round limit, which is a status of the paths still acting. Rounds are played on seats
+(`stress.cascade_seats`): the accounts that prices within `REACH` of those at the start of a sitting
+can bring to their trigger. Paths for which there are no seats left, or whose prices go further, wait
+for another sitting.
 """
 
 import dataclasses
-from collections.abc import Sequence
 from functools import partial
 
 import jax
@@ -15,10 +15,17 @@ import jax.numpy as jnp
 
 from models.liquidation import Action, Figures
 from stress.cascade_handover import hand_over
-from stress.cascade_marking import decisions, once, orders_of, see_closely, shown, triggered
-from stress.cascade_record import note_actions, record_first
-from stress.cascade_seats import Seats, leave_seats, take_seats
-from stress.cascade_state import Group, Now, Setting, State
+from stress.cascade_marking import (
+    decisions,
+    once,
+    orders_of,
+    see_closely,
+    triggered,
+    within_reach,
+)
+from stress.cascade_record import record_first
+from stress.cascade_seats import Seats, leave_seats, note_action, take_seats
+from stress.cascade_state import Now, Prices, Roster, Setting, State
 from stress.cascade_trades import (
     book_orders,
     execute_orders,
@@ -29,149 +36,155 @@ from stress.cascade_trades import (
 )
 
 SLACK = 1e-9  # of a count of takeover rounds
+REACH = 0.02  # log distance that prices may go within a sitting
 
 
 def play_rounds(
-    setting: Setting, groups: Sequence[Group], now: Now, previous_mark, order, state: State
+    setting: Setting, roster: Roster, now: Now, previous_mark, order, state: State
 ) -> tuple[State, jax.Array]:
     """Plays rounds until nobody is left to act.
 
     Args:
       setting: what does not change.
-      groups: structure of the accounts.
+      roster: the accounts.
       now: the time.
       previous_mark: marks at the end of the previous step, `[M, p]`.
-      order: per group bool `[p, n]`, whether perpetuals go first.
+      order: bool `[p, N]`, whether perpetuals go first.
       state: marked at this time.
 
     Returns:
       (state after the rounds, bool `[p]`: something was liquidated).
     """
-    interval = setting.venue.liquidation.takeover_interval
-    due = jnp.maximum(1, jnp.floor(now.hours / interval + SLACK))
+    play = _Rounds(setting, roster, now, previous_mark, order)
+    accounts = roster.equity.shape[0]
+    fewest, most = setting.seats, max(accounts, setting.seats)  # a path always finds room
 
-    def look(seats, round_, state):
-        """Figures of those in the seats, and what is decided about them."""
-        seen = see_closely(setting, seats, state.prices)
-        may_take = jnp.broadcast_to(jnp.asarray(round_, due.dtype) < due, state.vault_cash.shape)
-        odd = jnp.asarray(round_ % 2 == 1)
-        actions = tuple(
-            _of_seats(
-                decisions(
-                    setting.rules, seat.account, seat.held, own, seat.perps_first | odd, may_take
-                ),
-                seat,
-            )
-            for seat, own in zip(seats, seen, strict=True)
-        )
-        return seen, actions
+    def sit(carry):
+        waiting, *rest = carry
+        near = within_reach(setting, roster, rest[2], REACH) & waiting[:, None]
+        wanted = jnp.cumsum(jnp.sum(near, axis=1, dtype=jnp.int32))
+        few = (wanted[-1] <= fewest) | (fewest >= accounts)
+        left = (jnp.zeros_like(waiting), *rest)
+        for seats, fits in ((fewest, few), (most, ~few)):
+            invited = waiting & (wanted <= seats)
+            turn = partial(play.sitting, near & invited[:, None], invited, seats)
+            left = once(fits & jnp.any(waiting), turn, left)
+        served = jnp.where(few, wanted <= fewest, wanted <= most)
+        return left[0] | (waiting & ~served), *left[1:]
 
-    def going(carry):
-        round_, flags, _, _ = carry
-        some = jnp.stack([jnp.any(flag) for flag in flags]).any()
-        return some & (round_ <= setting.round_limit)
-
-    def turn(width, round_, carry):
-        """One round with so many seats; flags of paths that are done are taken back."""
-        flags, state, moved = carry
-        seats = take_seats(groups, state, order, flags, width)
-        seen, actions = look(seats, round_, state)
-        acting = _anybody(actions)
-        late = jnp.asarray(round_ >= setting.round_limit)  # one more look: who would still act
-        state = dataclasses.replace(state, round_limit=state.round_limit | (acting & late))
-
-        def play(carry):
-            _, state, moved = carry
-            state = record_first(setting, seats, seen, now, state)
-            state, effective = play_round(
-                setting, groups, seats, seen, now, previous_mark, actions, state
-            )
-            some = acting & effective
-            state = dataclasses.replace(state, measures=_counted(state.measures, some, round_))
-            flags = (flag & some[:, None] for flag in triggered(setting, groups, state))
-            return tuple(flags), state, moved | some
-
-        return once(~late, play, (flags, state, moved))
-
-    def body(carry):
-        round_, *rest = carry
-        counts = jnp.stack([jnp.max(jnp.sum(f, axis=1, dtype=jnp.int32)) for f in rest[0]])
-        most, less, left = jnp.max(counts), 0, tuple(rest)
-        for width in widths:
-            fits = (most > less) & (most <= width)
-            left = once(fits, partial(turn, width, round_), left)
-            less = width
-        return round_ + 1, *left
-
-    largest = max(group.equity.shape[0] for group in groups)
-    widths = (*(width for width in setting.seats if width < largest), largest)
     no = jnp.zeros_like(state.round_limit)
-    start = (jnp.zeros((), jnp.int32), triggered(setting, groups, state), state, no)
-    *_, state, moved = jax.lax.while_loop(going, body, start)
+    begun = jnp.zeros(no.shape, jnp.int32)
+    waiting = jnp.any(triggered(setting, roster, state), axis=1)
+    start = (waiting, begun, ~no, state, no)
+    *_, state, moved = jax.lax.while_loop(lambda carry: jnp.any(carry[0]), sit, start)
     return state, moved
 
 
-def _of_seats(action: Action, seat: Seats) -> Action:
-    """The action where the seat is taken: what lies in an empty one is somebody else's."""
-    return jax.tree.map(lambda flag: flag & seat.taken, action)
+@dataclasses.dataclass(frozen=True)
+class _Rounds:
+    """Rounds of one step; what they share."""
+
+    setting: Setting
+    roster: Roster
+    now: Now
+    previous_mark: jax.Array
+    order: jax.Array
+
+    def sitting(self, near, invited, width, carry):
+        """Rounds of those who are near on the invited paths.
+
+        A path ends when nobody acts, at the limit of rounds, or where its prices leave what those
+        near were sought for. The carry is (bool `[p]`: paths that need another sitting; rounds of
+        each path so far; bool: whether a path acted in every round so far; state; bool: something
+        was liquidated).
+        """
+        out, rounds, alive, state, moved = carry
+        seats = take_seats(self.roster, state, self.order, near, width)
+        begun, fresh, limit = state.prices, seats.record.first, self.setting.round_limit
+
+        def flags(seats, seen, paths):
+            able = (seen.beyond | seen.unfunded) & seats.taken
+            return able & seats.of_path(paths)
+
+        def going(carry):
+            rounds, alive, out, seats, seen, *_ = carry
+            return flags(seats, seen, alive & ~out & (rounds < limit)).any()
+
+        def turn(carry):
+            rounds, alive, out, seats, seen, state, moved = carry
+            able = alive & ~out & (rounds < limit)
+            who = flags(seats, seen, able)
+            action = self._decided(seats, seen, who, rounds)
+            seats, state = record_first(self.setting, seats, seen, who, self.now, state)
+            seats, state, effective, closed = self._round(seats, seen, action, state)
+            some = _anybody(seats, action) & effective
+            state = dataclasses.replace(state, measures=_counted(state.measures, some, rounds))
+            out = out | (some & _beyond(begun, state.prices)) | closed
+            seen = see_closely(self.setting, seats, state.prices)
+            alive = jnp.where(able, some, alive)
+            return rounds + able, alive, out, seats, seen, state, moved | some
+
+        seen = see_closely(self.setting, seats, state.prices)
+        carry = (rounds, alive, out, seats, seen, state, moved)
+        rounds, alive, out, seats, seen, state, moved = jax.lax.while_loop(going, turn, carry)
+        late = flags(seats, seen, invited & alive & (rounds >= limit))  # one more look
+
+        def limited(reached):
+            return reached | _anybody(seats, self._decided(seats, seen, late, rounds))
+
+        state = dataclasses.replace(state, round_limit=once(late.any(), limited, state.round_limit))
+        first = jnp.isinf(fresh) & ~jnp.isinf(seats.record.first)
+        return out, rounds, alive, leave_seats(seats, first, state), moved
+
+    def _decided(self, seats: Seats, seen: Figures, flags, rounds) -> Action:
+        """What happens to the flagged ones in a round."""
+        rules = self.setting.venue.liquidation
+        due = jnp.maximum(1, jnp.floor(self.now.hours / rules.takeover_interval + SLACK))
+        may_take = seats.of_path(rounds.astype(due.dtype) < due)
+        perps_now = seats.perps_first | seats.of_path(rounds % 2 == 1)
+        action = decisions(self.setting, seats, seen, perps_now, may_take)
+        return jax.tree.map(lambda flag: flag & flags, action)
+
+    def _round(self, seats: Seats, seen: Figures, action: Action, state: State):
+        """One round: (seats, state at its new prices, whether anything had effect, whether winners
+        were closed, `[p]`).
+        """
+        setting = self.setting
+        orders, cooldown = orders_of(setting, seats, state.prices, action.book, self.now.time)
+        fill = execute_orders(setting, state, market_flow(setting, seats, state, orders))
+        got = served_of(setting, seats, orders, fill, action)
+        others = action.handover | action.partial | action.full | action.absorb
+        effective = seats.some(got | others)
+        stuck = state.empty_depth | seats.some(action.book & ~got)
+        cooldown = jnp.where(got, cooldown, seats.held.cooldown)
+        seats, state, closed = hand_over(
+            setting, self.roster, seats, seen, self.previous_mark, action, state
+        )
+        seats, state = book_orders(setting, seats, state, orders, cooldown, fill)
+        seats, state = take_over(setting, seats, seen, action, state)
+        state = dataclasses.replace(
+            state, transient=fill.transient, permanent=fill.permanent, empty_depth=stuck
+        )
+        return note_action(seats, action), moved_prices(setting, self.now, state), effective, closed
 
 
-def _anybody(actions: Sequence[Action]) -> jax.Array:
+def _anybody(seats: Seats, action: Action) -> jax.Array:
     """Paths on which some account acts, bool `[p]`."""
-    result = jnp.zeros(actions[0].book.shape[:1], bool)
-    for action in actions:
-        acts = action.book | action.handover | action.partial | action.full | action.absorb
-        result = result | jnp.any(acts, axis=1)
-    return result
+    acts = action.book | action.handover | action.partial | action.full | action.absorb
+    return seats.some(acts)
 
 
-def _counted(measures, some, round_):
+def _beyond(begun: Prices, prices: Prices) -> jax.Array:
+    """Paths whose prices are out of the reach that those near were sought for, bool `[p]`."""
+    gone = [jnp.abs(getattr(prices, k) - getattr(begun, k)) > REACH for k in ("x", "passed")]
+    return jnp.any(gone[0] | gone[1], axis=0)
+
+
+def _counted(measures, some, rounds):
     """Rounds of the path so far, and the most of one step."""
-    deepest = jnp.maximum(measures.most_rounds, round_.astype(jnp.float64) + 1)
+    deepest = jnp.maximum(measures.most_rounds, rounds.astype(jnp.float64) + 1)
     return dataclasses.replace(
         measures,
         rounds=measures.rounds + some.astype(measures.rounds.dtype),
         most_rounds=jnp.where(some, deepest, measures.most_rounds),
     )
-
-
-def play_round(
-    setting: Setting,
-    groups: Sequence[Group],
-    seats: Sequence[Seats],
-    seen: Sequence[Figures],
-    now: Now,
-    previous_mark,
-    actions: Sequence[Action],
-    state: State,
-) -> tuple[State, jax.Array]:
-    """One round; returns the state at its new prices, and whether anything had effect `[p]`."""
-    market = shown(setting, state.prices)
-    ordered = [
-        orders_of(setting.rules, seat.account, seat.held, market, action.book, now.time)
-        for seat, action in zip(seats, actions, strict=True)
-    ]
-    orders = [units for units, _ in ordered]
-    fill = execute_orders(setting, state, market_flow(setting, seats, state, orders))
-    served = served_of(setting, seats, orders, fill, actions)
-    effective, stuck = jnp.zeros_like(state.empty_depth), state.empty_depth
-    for action, got in zip(actions, served, strict=True):
-        others = action.handover | action.partial | action.full | action.absorb
-        effective = effective | jnp.any(got | others, axis=1)
-        stuck = stuck | jnp.any(action.book & ~got, axis=1)
-    cooldowns = [
-        jnp.where(got, until, seat.held.cooldown)
-        for got, (_, until), seat in zip(served, ordered, seats, strict=True)
-    ]
-    seats, state = hand_over(setting, groups, seats, seen, previous_mark, actions, state)
-    seats, state = book_orders(setting, seats, state, orders, cooldowns, fill)
-    seats, state = take_over(setting, seats, seen, actions, state)
-    state = dataclasses.replace(
-        state,
-        held=leave_seats(seats, state.held),
-        record=note_actions(seats, state.record, actions),
-        transient=fill.transient,
-        permanent=fill.permanent,
-        empty_depth=stuck,
-    )
-    return moved_prices(setting, now, state), effective

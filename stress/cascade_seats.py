@@ -1,69 +1,88 @@
-"""Seats: the few accounts of a path that a round of liquidation acts on.
+"""Seats: the few accounts of a tile that prices of a step's rounds can bring to their trigger.
 
-A round looks at every account of the book only to see who is liquidatable. Those take seats, what
-they hold is gathered to them, everything that a round decides and moves is of size paths x seats,
-and what they hold afterwards goes back to the book. Axes: `p` paths of a tile, `n` accounts of a
-group, `k` seats of a group.
+The whole book is asked who is that near (`models.reach.near`). Those take seats, one row for all
+paths of the tile: what they hold is gathered once, all rounds are played on it, and what they hold
+afterwards goes back to the book. Axes: `p` paths of a tile, `N` accounts of the book, `k` seats.
 """
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from models.account import Account
-from models.liquidation import Holding
-from stress.cascade_state import Group, Record, State
+from models.liquidation import Action, Holding
+from stress.cascade_state import Record, Roster, State
 
 WORD = 32  # flags of a machine word
+CHANGED = ("cash", "size", "supplied", "cooldown")  # what rounds change of a holding
+NOTED = ("first", "equity", "loan", "notional", "collateral", "ratio")  # at a first liquidation
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class Seats:
-    """Accounts of a group that a round acts on, in the order of the book."""
+    """Accounts that rounds act on, path after path, in the order of the book."""
 
-    who: Int[Array, "p k"]  # place in the group; its number of accounts: an empty seat
-    taken: Bool[Array, "p k"]
-    account: Account  # leaves [..., p, k]
-    held: Holding
-    first_time: Bool[Array, "p k"]  # not liquidatable before
-    perps_first: Bool[Array, "p k"]
+    kinds: tuple[bool, ...] = field(metadata={"static": True})  # as `Roster.kinds`
+    paths: int = field(metadata={"static": True})  # of the tile
+    path: Int[Array, "k"]  # number of paths: an empty seat
+    who: Int[Array, "k"]  # place in the book
+    taken: Bool[Array, "k"]
+    account: Account  # leaves [..., k]
+    portfolio: Bool[Array, "k"]
+    perps_first: Bool[Array, "k"]
+    held: Holding  # leaves [..., k]
+    record: Record  # what is noted in this sitting; `first` of before too
+
+    def of_path(self, values: Array) -> Array:
+        """`[..., k]`: to each seat the value `[..., p]` of its path."""
+        return jnp.take(values, self.path, axis=-1, mode="clip")
+
+    def total(self, values: Array) -> Float[Array, "... p"]:
+        """Sums over the seats of each path, float64; empty seats count for nobody."""
+        zero = jnp.zeros((*values.shape[:-1], self.paths))
+        return zero.at[..., self.path].add(values.astype(jnp.float64), mode="drop")
+
+    def some(self, flags: Bool[Array, "k"]) -> Bool[Array, "p"]:
+        """Paths of which some seat is flagged."""
+        zero = jnp.zeros(self.paths, jnp.int32)
+        return zero.at[self.path].add(flags.astype(jnp.int32), mode="drop") > 0
 
 
-def places(flags: Bool[Array, "p n"], seats: int) -> Int[Array, "p k"]:
-    """Places of the flags that are set, ascending; `n` where there are no more.
+def places(flags: Bool[Array, "p N"], seats: int) -> tuple[Int[Array, "k"], Int[Array, "k"]]:
+    """Rows and columns of the flags that are set, row after row, ascending.
 
     Flags are packed into words, whose counts say in which word the k-th set flag is (a binary
     search over their running sum); the bit is found in the word by halves.
 
     Args:
-      flags: of `n` accounts.
+      flags: of `N` accounts on `p` paths.
       seats: `k`, how many places are wanted at most.
 
     Returns:
-      The first `k` places of each row.
+      The first `k` places; row `p` and column 0 where there are no more.
 
     Errors:
       Raises nothing; set flags beyond the first `k` are left out.
     """
     paths, count = flags.shape
-    words = -(-count // WORD)
-    padded = jnp.pad(flags, ((0, 0), (0, words * WORD - count)))
+    width = -(-count // WORD)
+    words = paths * width
+    padded = jnp.pad(flags, ((0, 0), (0, width * WORD - count)))
     bits = jnp.left_shift(jnp.uint32(1), jnp.arange(WORD, dtype=jnp.uint32))
     packed = jnp.sum(
-        jnp.where(padded.reshape(paths, words, WORD), bits, jnp.uint32(0)), axis=2, dtype=jnp.uint32
+        jnp.where(padded.reshape(words, WORD), bits, jnp.uint32(0)), axis=1, dtype=jnp.uint32
     )
     ones = jax.lax.population_count(packed).astype(jnp.int32)
-    upto = jnp.cumsum(ones, axis=1)
-    wanted = jnp.broadcast_to(jnp.arange(seats, dtype=jnp.int32), (paths, seats))
+    upto = jnp.cumsum(ones)
+    wanted = jnp.arange(seats, dtype=jnp.int32)
     word = jnp.zeros_like(wanted)
 
     def at(values, index):
-        return jnp.take_along_axis(values, index, axis=1, mode="clip")
+        return jnp.take(values, index, mode="clip")
 
     for power in reversed(range(words.bit_length())):
         probe = word + (1 << power)
@@ -71,8 +90,9 @@ def places(flags: Bool[Array, "p n"], seats: int) -> Int[Array, "p k"]:
         word = jnp.where(passed, probe, word)
     here = jnp.minimum(word, words - 1)
     rank = (wanted - (at(upto, here) - at(ones, here))).astype(jnp.uint32)
-    place = _bit(at(packed, here), rank)
-    return jnp.where(word < words, here * WORD + place, count)
+    place = (here % width) * WORD + _bit(at(packed, here), rank)
+    some = word < words
+    return jnp.where(some, here // width, paths), jnp.where(some, place, 0)
 
 
 def _bit(word, rank) -> Array:
@@ -89,69 +109,92 @@ def _bit(word, rank) -> Array:
 
 
 def take_seats(
-    groups: Sequence[Group], state: State, order: Sequence[Array], flags, seats: int
-) -> tuple[Seats, ...]:
+    roster: Roster, state: State, order: Bool[Array, "p N"], flags: Bool[Array, "p N"], seats: int
+) -> Seats:
     """Gathers the flagged accounts.
 
     Args:
-      groups: structure of the accounts.
+      roster: of the book.
       state: what they hold.
-      order: per group bool `[p, n]`, whether perpetuals go first.
-      flags: per group bool `[p, n]`.
-      seats: of a group at most; no path flags more.
+      order: whether perpetuals go first.
+      flags: who takes a seat, no more than there are.
+      seats: their number.
 
     Returns:
-      Seats per group.
+      The seats, nothing noted yet.
     """
-    result = []
-    for group, held, record, first, flag in zip(
-        groups, state.held, state.record, order, flags, strict=True
-    ):
-        count = flag.shape[1]
-        width = min(seats, count)
-        who = places(flag, width)
-        taken = who < count
+    path, who = places(flags, seats)
 
-        def of_path(x, who=who):
-            at = who.reshape(*(1 for _ in x.shape[2:]), *who.shape)
-            return jnp.take_along_axis(x, at, axis=-1, mode="clip")
+    def of_book(x):
+        return jnp.take(x, who, axis=-1, mode="clip")
 
-        def of_book(x, who=who):
-            return jnp.take(x, who, axis=-1, mode="clip")
-
-        result.append(
-            Seats(
-                who=who,
-                taken=taken,
-                account=jax.tree.map(of_book, group.account),
-                held=jax.tree.map(of_path, held),
-                first_time=taken & jnp.isinf(of_path(record.first)),
-                perps_first=of_path(first),
-            )
-        )
-    return tuple(result)
+    zero, no = jnp.zeros(who.shape, state.held.cash.dtype), jnp.zeros(who.shape, bool)
+    record = dict.fromkeys(NOTED, zero) | {"partial": no, "full": no}
+    record |= {"first": gathered(state.record.first, path, who)}
+    return Seats(
+        kinds=roster.kinds,
+        paths=flags.shape[0],
+        path=path,
+        who=who,
+        taken=path < flags.shape[0],
+        account=jax.tree.map(of_book, roster.account),
+        portfolio=of_book(roster.portfolio),
+        perps_first=gathered(order, path, who),
+        held=jax.tree.map(lambda x: gathered(x, path, who), state.held),
+        record=Record(**record),
+    )
 
 
-def put(into: Array, who: Int[Array, "p k"], values: Array) -> Array:
-    """`into` `[..., p, n]` with values `[..., p, k]` at their places; a place of `n`: nobody's."""
-    rows = jnp.arange(who.shape[0], dtype=who.dtype)[:, None]
-    return into.at[..., rows, who].set(values, mode="drop")
+def gathered(values: Array, path: Int[Array, "k"], who: Int[Array, "k"]) -> Array:
+    """`[..., k]` of `[..., p, N]`; what lies in an empty seat is somebody else's."""
+    return values.at[..., path, who].get(mode="clip")
 
 
-def leave_seats(seats: Sequence[Seats], held: Sequence[Holding]) -> tuple[Holding, ...]:
-    """Holdings of the book, `[p, n]`, with what a round changes of those in the seats."""
-    result = []
-    for seat, old in zip(seats, held, strict=True):
-        back = {
-            name: put(getattr(old, name), seat.who, getattr(seat.held, name))
-            for name in ("cash", "size", "supplied", "cooldown")
-        }
-        result.append(dataclasses.replace(old, **back))
-    return tuple(result)
+def put(into: Array, path: Int[Array, "k"], who: Int[Array, "k"], values: Array) -> Array:
+    """`into` `[..., p, N]` with values `[..., k]` at their places; on path `p`: nowhere."""
+    return into.at[..., path, who].set(values, mode="drop")
 
 
-def note(seats: Seats, which, record: Record, values: dict[str, Array]) -> Record:
-    """The record `[p, n]` with `values` `[p, k]` of those seats for which `which` `[p, k]`."""
-    who = jnp.where(which, seats.who, record.first.shape[1])
-    changed = {name: put(getattr(record, name), who, value) for name, value in values.items()}
-    return dataclasses.replace(record, **changed)
+def put_back(seats: Seats, held: Holding) -> Holding:
+    """Holdings of the book with what rounds have changed of those in the seats."""
+    back = {name: put(getattr(held, name), seats.path, seats.who, getattr(seats.held, name))
+            for name in CHANGED}  # fmt: skip
+    return dataclasses.replace(held, **back)
+
+
+def looked_up(seats: Seats, held: Holding) -> Seats:
+    """The same seats with what the book holds by now."""
+    now = {name: gathered(getattr(held, name), seats.path, seats.who) for name in CHANGED}
+    return dataclasses.replace(seats, held=dataclasses.replace(seats.held, **now))
+
+
+def leave_seats(seats: Seats, first: Bool[Array, "k"], state: State) -> State:
+    """The state with what those in the seats hold now and what was noted of them.
+
+    Args:
+      seats: after the rounds.
+      first: whose first liquidation this sitting has seen.
+      state: before it.
+
+    Returns:
+      The state after it.
+    """
+
+    def noted(name, where):
+        old, new = (getattr(x, name) for x in (state.record, seats.record))
+        return put(old, jnp.where(where, seats.path, seats.paths), seats.who, new)
+
+    values = {name: noted(name, first) for name in NOTED}
+    values |= {name: noted(name, getattr(seats.record, name)) for name in ("partial", "full")}
+    record = dataclasses.replace(state.record, **values)
+    return dataclasses.replace(state, held=put_back(seats, state.held), record=record)
+
+
+def note_action(seats: Seats, action: Action) -> Seats:
+    """Marks what has happened to accounts: in part (book, takeover), in full (vault, takeover)."""
+    record = dataclasses.replace(
+        seats.record,
+        partial=seats.record.partial | action.book | action.partial,
+        full=seats.record.full | action.handover | action.full,
+    )
+    return dataclasses.replace(seats, record=record)

@@ -1,7 +1,8 @@
 """What a cascade carries along its paths.
 
-Axes: `p` paths of a tile, `n` margin accounts of a group, `M` markets, `C` collateral tokens, `A`
-assets. Account figures are in the precision of the run, everything of a path is float64.
+Axes: `p` paths of a tile, `n` margin accounts of a group, `N` of the book, group after group, `M`
+markets, `C` collateral tokens, `A` assets. Account figures are in the precision of the run,
+everything of a path is float64.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from models.venue import Venue
 from stress.utilization_model import Spike, UtilizationModel
 
 Paths = Float[Array, "p"]
-SEATS = (16, 96)  # of a group, as few as suffice for every path of a tile; else all its accounts
+SEATS = 256  # for all paths of a tile; as many as accounts where more are wanted
 
 
 @jax.tree_util.register_dataclass
@@ -41,7 +42,7 @@ class Setting:
     token_asset: tuple[int, ...] = field(metadata={"static": True})  # -1: none
     lending: str = field(metadata={"static": True})  # react, book or process
     round_limit: int = field(metadata={"static": True})
-    seats: tuple[int, ...] = field(default=SEATS, metadata={"static": True})  # ascending
+    seats: int = field(default=SEATS, metadata={"static": True})
     driver: int = field(metadata={"static": True})  # asset whose return moves lenders; -1: none
     rules: Venue  # in the precision of the run
     venue: Venue  # float64, for path-level arithmetic
@@ -63,6 +64,23 @@ class Group:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
+class Roster:
+    """All margin accounts of a book: by structure for what is asked of everybody, and in one row.
+
+    The row has every market, and every token where anybody borrows; zeros where an account has no
+    such position.
+    """
+
+    kinds: tuple[bool, ...] = field(metadata={"static": True})  # of `Account.portfolio` that occur
+    groups: tuple[Group, ...]
+    account: Account  # leaves [..., N]; its `portfolio` is True where any is
+    portfolio: Bool[Array, "N"]
+    entry: Float[Array, "M N"]
+    equity: Float[Array, "N"]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
 class Prices:
     """What is quoted on each path."""
 
@@ -78,16 +96,16 @@ class Prices:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What was seen of each account at its first liquidation, leaves `[p, n]`."""
+    """What was seen of each account at its first liquidation, leaves `[p, N]`."""
 
-    first: Float[Array, "p n"]  # time index, +inf: never
-    equity: Float[Array, "p n"]  # USDC, collateral included
-    loan: Float[Array, "p n"]
-    notional: Float[Array, "p n"]
-    collateral: Float[Array, "p n"]
-    ratio: Float[Array, "p n"]
-    partial: Bool[Array, "p n"]  # through the book, or in part by the takeover
-    full: Bool[Array, "p n"]  # by the vault, or whole by the takeover
+    first: Float[Array, "p N"]  # time index, +inf: never
+    equity: Float[Array, "p N"]  # USDC, collateral included
+    loan: Float[Array, "p N"]
+    notional: Float[Array, "p N"]
+    collateral: Float[Array, "p N"]
+    ratio: Float[Array, "p N"]
+    partial: Bool[Array, "p N"]  # through the book, or in part by the takeover
+    full: Bool[Array, "p N"]  # by the vault, or whole by the takeover
 
 
 @jax.tree_util.register_dataclass
@@ -126,9 +144,9 @@ class Measures:
 class State:
     """State of a tile of paths between steps."""
 
-    held: tuple[Holding, ...]  # per group, leaves [p, n]; funding since the start not in the cash
+    held: Holding  # leaves [..., p, N]; funding since the start not in the cash
     contracts: Float[Array, "M p"]  # of all accounts together
-    record: tuple[Record, ...]
+    record: Record
     prices: Prices
     transient: Float[Array, "A p"]  # USDC of flow
     permanent: Float[Array, "A p"]

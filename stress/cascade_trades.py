@@ -1,11 +1,9 @@
 """What a round does to those in the seats: orders against the book, takeovers, prices after them.
 
-Axes: `m` markets of a group, `c` its collateral tokens, `M` and `C` all of them, `A` assets, `p`
-paths, `k` seats.
+Axes: `M` markets, `C` collateral tokens, `A` assets, `p` paths, `k` seats.
 """
 
 import dataclasses
-from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -13,116 +11,90 @@ from jaxtyping import Array, Bool, Float
 from models.impact import Fill, execute, of_assets
 from models.ledger import booked
 from models.liquidation import Action, Figures
-from stress.cascade_marking import prices_at, rows_at, sums_at, total
+from stress.cascade_marking import prices_at, rows_at, sums_at
 from stress.cascade_seats import Seats
 from stress.cascade_state import Now, Setting, State
 
+Flow = Float[Array, "A p"]
+Orders = Float[Array, "M k"]  # contracts, signed
 
-def market_flow(
-    setting: Setting, seats: Sequence[Seats], state: State, orders: Sequence[Float[Array, "m p k"]]
-) -> Float[Array, "A p"]:
+
+def market_flow(setting: Setting, seats: Seats, state: State, orders: Orders) -> Flow:
     """Net orders per asset at the mark, USDC, buys positive."""
-    flow = jnp.zeros_like(state.transient)
-    for seat, units in zip(seats, orders, strict=True):
-        assets = _assets(setting, seat)
-        worth = total(units) * rows_at(state.prices.mark, seat.account.markets)
-        flow = flow + sums_at(worth, assets, flow.shape[0])
-    return flow
+    worth = seats.total(orders) * state.prices.mark
+    return sums_at(worth, setting.market_asset, state.transient.shape[0])
 
 
-def execute_orders(setting: Setting, state: State, flow: Float[Array, "A p"]) -> Fill:
+def execute_orders(setting: Setting, state: State, flow: Flow) -> Fill:
     """Fills of net orders per asset, leaves `[A, p]`."""
     return of_assets(execute, setting.impact, state.transient, state.permanent, state.depth, flow)
 
 
 def served_of(
-    setting: Setting, seats: Sequence[Seats], orders, fill: Fill, actions: Sequence[Action]
-) -> list[Bool[Array, "p k"]]:
-    """Accounts of which some order is executed, per group."""
-    served = []
-    for seat, units, action in zip(seats, orders, actions, strict=True):
-        open_ = rows_at(fill.share, _assets(setting, seat))[:, :, None] > 0
-        served.append(jnp.any((units != 0) & open_, axis=0) & action.book)
-    return served
+    setting: Setting, seats: Seats, orders: Orders, fill: Fill, action: Action
+) -> Bool[Array, "k"]:
+    """Accounts of which some order is executed."""
+    open_ = seats.of_path(rows_at(fill.share, setting.market_asset) > 0)
+    return jnp.any((orders != 0) & open_, axis=0) & action.book
 
 
 def book_orders(
-    setting: Setting, seats: Sequence[Seats], state: State, orders, cooldowns, fill: Fill
-) -> tuple[tuple[Seats, ...], State]:
+    setting: Setting, seats: Seats, state: State, orders: Orders, cooldown, fill: Fill
+) -> tuple[Seats, State]:
     """Executes the orders: sizes, cash, the makers' other side."""
-    result, makers = [], jnp.zeros_like(state.vault_cash)
-    notional, slippage, contracts = makers, makers, state.contracts
-    for seat, units, cooldown in zip(seats, orders, cooldowns, strict=True):
-        own, markets, assets = seat.held, seat.account.markets, _assets(setting, seat)
-        mark, share = rows_at(state.prices.mark, markets), rows_at(fill.share, assets)
-        price = mark * jnp.exp(rows_at(fill.premium, assets))
-        done = units * share[:, :, None].astype(units.dtype)
-        whole = (units == -own.size) & (share >= 1)[:, :, None]
-        size = jnp.where(whole, 0, own.size + done)
-        after_funding = price - rows_at(state.prices.paid, markets)
-        paid = jnp.sum(done * after_funding[:, :, None].astype(units.dtype), axis=0)
-        bought = total(done)
-        contracts = contracts + sums_at(bought, markets, contracts.shape[0])
-        makers = makers + jnp.sum(bought * price, axis=0)
-        notional = notional + jnp.sum(total(jnp.abs(done)) * mark, axis=0)
-        slippage = slippage + jnp.sum(bought * (price - mark), axis=0)
-        own = dataclasses.replace(own, cash=own.cash - paid, size=size, cooldown=cooldown)
-        result.append(dataclasses.replace(seat, held=own))
+    own, mark, dtype = seats.held, state.prices.mark, orders.dtype
+    share = rows_at(fill.share, setting.market_asset)
+    price = mark * jnp.exp(rows_at(fill.premium, setting.market_asset))
+    done = orders * seats.of_path(share.astype(dtype))
+    whole = (orders == -own.size) & seats.of_path(share >= 1)
+    size = jnp.where(whole, 0, own.size + done)
+    after_funding = seats.of_path((price - state.prices.paid).astype(dtype))
+    paid = jnp.sum(done * after_funding, axis=0)
+    bought = seats.total(done)
+    notional = jnp.sum(seats.total(jnp.abs(done)) * mark, axis=0)
+    slippage = jnp.sum(bought * (price - mark), axis=0)
+    own = dataclasses.replace(own, cash=own.cash - paid, size=size, cooldown=cooldown)
     measures = dataclasses.replace(
         state.measures,
         book_notional=state.measures.book_notional + notional,
         slippage=state.measures.slippage + slippage,
     )
-    parties = booked(state.parties, makers=makers)
-    state = dataclasses.replace(state, contracts=contracts, measures=measures, parties=parties)
-    return tuple(result), state
+    parties = booked(state.parties, makers=jnp.sum(bought * price, axis=0))
+    state = dataclasses.replace(
+        state, contracts=state.contracts + bought, measures=measures, parties=parties
+    )
+    return dataclasses.replace(seats, held=own), state
 
 
 def take_over(
-    setting: Setting,
-    seats: Sequence[Seats],
-    figures: Sequence[Figures],
-    actions: Sequence[Action],
-    state: State,
-) -> tuple[tuple[Seats, ...], State]:
+    setting: Setting, seats: Seats, seen: Figures, action: Action, state: State
+) -> tuple[Seats, State]:
     """The backstop takes collateral and loans at the reserve's oracle price."""
-    result, taken = [], state.takeover_held
-    cash_out, value, surplus, short = (jnp.zeros_like(state.vault_cash) for _ in range(4))
-    share = setting.rules.liquidation.takeover_share
-    for seat, seen, action in zip(seats, figures, actions, strict=True):
-        if not seat.account.portfolio:
-            result.append(seat)
-            continue
-        own = seat.held
-        debt = jnp.maximum(-seen.equity, 0)
-        part = jnp.where(action.full, 1, jnp.where(action.partial, share, 0))
-        part = part.astype(own.cash.dtype)
-        paid = jnp.where(action.full, debt, part * seen.collateral)
-        taken = taken + sums_at(
-            total(part[None] * own.supplied), seat.account.tokens, taken.shape[0]
-        )
-        supplied = jnp.where(action.full[None], 0, own.supplied - part[None] * own.supplied)
-        own = dataclasses.replace(own, cash=own.cash + paid, supplied=supplied)
-        result.append(dataclasses.replace(seat, held=own))
-        cash_out = cash_out + total(paid)
-        value = value + total(part * seen.collateral)
-        beyond = jnp.where(action.full, seen.collateral - debt, 0)
-        surplus = surplus + total(jnp.maximum(beyond, 0))
-        short = short + total(jnp.maximum(-beyond, 0))
+    if True not in seats.kinds:
+        return seats, state
+    own, share = seats.held, setting.rules.liquidation.takeover_share
+    debt = jnp.maximum(-seen.equity, 0)
+    part = jnp.where(action.full, 1, jnp.where(action.partial, share, 0)).astype(own.cash.dtype)
+    paid = jnp.where(action.full, debt, part * seen.collateral)
+    gone = part[None] * own.supplied
+    supplied = jnp.where(action.full[None], 0, own.supplied - gone)
+    own = dataclasses.replace(own, cash=own.cash + paid, supplied=supplied)
+    beyond = jnp.where(action.full, seen.collateral - debt, 0)
+    cash_out, measures = seats.total(paid), state.measures
     measures = dataclasses.replace(
-        state.measures,
-        takeover_value=state.measures.takeover_value + value,
-        surplus_kept=state.measures.surplus_kept + surplus,
-        shortfall=state.measures.shortfall + short,
+        measures,
+        takeover_value=measures.takeover_value + seats.total(part * seen.collateral),
+        surplus_kept=measures.surplus_kept + seats.total(jnp.maximum(beyond, 0)),
+        shortfall=measures.shortfall + seats.total(jnp.maximum(-beyond, 0)),
     )
     state = dataclasses.replace(
         state,
         measures=measures,
         takeover_cash=state.takeover_cash - cash_out,
-        takeover_held=taken,
+        takeover_held=state.takeover_held + seats.total(gone),
         parties=booked(state.parties, takeover=-cash_out),
     )
-    return tuple(result), state
+    return dataclasses.replace(seats, held=own), state
 
 
 def moved_prices(setting: Setting, now: Now, state: State) -> State:
@@ -131,8 +103,3 @@ def moved_prices(setting: Setting, now: Now, state: State) -> State:
     reach = jnp.maximum(state.measures.overshoot, jnp.abs(prices.x))
     measures = dataclasses.replace(state.measures, overshoot=reach)
     return dataclasses.replace(state, prices=prices, measures=measures)
-
-
-def _assets(setting: Setting, seat: Seats) -> tuple[int, ...]:
-    """Asset of each market of the group."""
-    return tuple(setting.market_asset[m] for m in seat.account.markets)

@@ -22,7 +22,8 @@ from jaxtyping import Array, Float
 from models.impact import displacement
 from models.liquidation import Figures, Holding
 from stress.cascade import start
-from stress.cascade_marking import figures_of, shown, total
+from stress.cascade_book import roster_of
+from stress.cascade_marking import figures_of, of_groups, shown, total
 from stress.cascade_record import exposures
 from stress.cascade_state import Group, Now, Prices, Setting
 
@@ -106,10 +107,10 @@ def _sold(setting: Setting, groups, first: Now, x: Array) -> Array:
     """Log displacement by the sales of all accounts liquidatable at prices fallen by x."""
     fallen = _fallen(setting, first, x)
     market = shown(setting, fallen)
-    state = start(setting, groups, first)
+    state = start(setting, roster_of(setting, groups), first)
     assets = x.shape[0]
     flow = [jnp.zeros(1) for _ in range(assets)]
-    for group, held in zip(groups, state.held, strict=True):
+    for group, held in zip(groups, of_groups(groups, state.held), strict=True):
         seen = figures_of(setting.rules, group.account, held, market)
         out = seen.beyond | seen.unfunded
         for a, amount in enumerate(_sales(setting, group, held, seen, fallen, assets)):
@@ -142,7 +143,8 @@ def _sales(
     setting: Setting, group: Group, held: Holding, seen: Figures, fallen: Prices, assets: int
 ) -> list:
     """Net sales of an account per asset, USDC: longs and collateral less shorts bought back."""
-    longs = exposures(setting, group, held, seen, fallen, assets)
+    at = (fallen.mark[:, :, None], fallen.token[:, :, None])
+    longs = exposures(setting, group.account, held, seen.equity, at, assets)
     for i, m in enumerate(group.account.markets):
         a, mark = setting.market_asset[m], fallen.mark[m][:, None].astype(seen.equity.dtype)
         longs[a] = longs[a] - 2 * jnp.maximum(-held.size[i], 0) * mark

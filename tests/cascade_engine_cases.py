@@ -226,9 +226,7 @@ def run(accounts, paths, rules, settings, dtype=jnp.float64, **changes):
     groups, places = groups_of(accounts, rules, paths[0], dtype)
     setting = setting_of(rules, settings, dtype, **changes)
     width = len(paths)
-    order = [
-        jnp.array(np.tile([bool(accounts[k]["coin"]) for k in index], (width, 1)))
-        for index in places
-    ]
-    state, seen = played(setting, tuple(groups), tuple(order), series_of(paths, rules, assets))
+    coins = [bool(accounts[k]["coin"]) for index in places for k in index]
+    order = jnp.array(np.tile(coins, (width, 1)))
+    state, seen = played(setting, tuple(groups), order, series_of(paths, rules, assets))
     return groups, places, state, seen

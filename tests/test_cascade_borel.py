@@ -17,6 +17,7 @@ from cascade_engine_cases import setting_of
 from models.account import Account
 from stress import cascade
 from stress.cascade import Now, play
+from stress.cascade_book import roster_of
 from stress.cascade_state import Group
 
 STEP = 1e-7  # log price per liquidation: so small that notional does not fall on the way
@@ -73,9 +74,9 @@ def liquidated(falls: np.ndarray, shock: np.ndarray, depth: float, rounds: int):
     """Accounts liquidated on each path, and the displacement, `[p]` each."""
     setting = setting_of(RULES, settings(depth, rounds))
     group = group_of(triggers_to_cash(falls))
-    order = (jnp.ones((len(shock), len(falls)), bool),)
+    order = jnp.ones((len(shock), len(falls)), bool)
     state, seen = jax.jit(play)(setting, (group,), order, world(shock))
-    count = np.isfinite(np.asarray(state.record[0].first)).sum(axis=1)
+    count = np.isfinite(np.asarray(state.record.first)).sum(axis=1)
     return count, np.asarray(seen.x[0, 0]), np.asarray(state.round_limit)
 
 
@@ -115,7 +116,7 @@ def _run_rows(part: np.ndarray, width: int) -> np.ndarray:
     setting = setting_of(RULES, settings(SIZE * PRICE / STEP, 400))
     falls = np.concatenate([np.zeros((len(part), 1)), np.cumsum(part[:, 1:], axis=1)], axis=1)
     group = group_of(np.zeros(width))
-    order = (jnp.ones((len(part), width), bool),)
+    order = jnp.ones((len(part), width), bool)
     shock = np.full(len(part), 1e-12)  # just beyond the first account
     played = _played()(setting, group, order, world(shock), jnp.array(triggers_to_cash(falls)))
     first, limit = played
@@ -128,11 +129,11 @@ def _played():
 
     def run(setting, group, order, series, cash):
         first = jax.tree.map(lambda x: x[0], series)
-        state = cascade.start(setting, (group,), first)
-        held = dataclasses.replace(state.held[0], cash=cash)
-        state = dataclasses.replace(state, held=(held,))
-        state = cascade.step(setting, (group,), order, first, state)
-        return state.record[0].first, state.round_limit
+        roster = roster_of(setting, (group,))
+        state = cascade.start(setting, roster, first)
+        state = dataclasses.replace(state, held=dataclasses.replace(state.held, cash=cash))
+        state = cascade.step(setting, roster, order, first, state)
+        return state.record.first, state.round_limit
 
     return jax.jit(run)
 

@@ -56,9 +56,10 @@ def compared(seed: int, count: int = 4, steps: int = 60, **case: Any) -> tuple[l
         events += want["events"]
         if abs(want["residual_cash"]) > TOLERANCE * book or leaks[p] > TOLERANCE:
             wrong.append(f"seed {seed} path {p}: leak {want['residual_cash']} {leaks[p]}")
+        held, record = state.held, state.record
         for g, index in enumerate(places):
-            held, record = state.held[g], state.record[g]
-            for k, n in enumerate(index):
+            begin = len(places[0]) * g
+            for k, n in enumerate(index, begin):
                 at, first = f"path {p} account {n}", want["first"][n]
                 check(f"{at} first", record.first[p, k], np.inf if first is None else first)
                 check(f"{at} cash", held.cash[p, k], want["cash"][n], gross[n] + 1e-3 * book)
