@@ -18,6 +18,7 @@ from models.account import Market
 from models.funding import funding_rate
 from models.status import NON_FINITE, OK
 from models.venue import Venue
+from stress.book import margin_accounts
 from stress.build_cascade import CascadeFigures, backstops, cascade_figures, impact_model
 from stress.cascade import play
 from stress.cascade_book import cascade_book, liquidation_order
@@ -32,7 +33,8 @@ from stress.quotes import Today, seen_prices
 from stress.sampling.keys import path_key
 from stress.utilization import NORMALS_PER_STEP
 
-PATH_TILE = 32  # paths of a tile at most: they share what a round costs; more leave the cache
+PATH_TILE = 32  # paths of a tile at most: they share what a round costs
+TILE_CELLS = 2**17  # paths x accounts of a tile at most, which bounds memory and keeps to the cache
 SHARED = ("index", "time", "hours", "next_hours")  # leaves of the world that all paths share
 ORDER = 0x0C0DE  # folded into a path's key for the order of its liquidations
 
@@ -73,7 +75,7 @@ def plan_cascade(
         found = f"true, with {' and '.join(venue.quotes)} in the book"
         raise InputError(campaign.file, "feedback", found, allowed)
     figures = cascade_figures(spec, campaign.file, assets)
-    tile = min(PATH_TILE, max(1, 1 << (spec.paths - 1).bit_length()))
+    tile = path_tile(spec.paths, len(margin_accounts(book).owner))
     frozen, groups = cascade_book(book, venue, tile, spec.precision)
     impact, stands = impact_model(figures), backstops(figures)
     settings = {}
@@ -103,6 +105,12 @@ def plan_cascade(
             raise InputError(campaign.file, "cascade.vault_lent_share", found, allowed)
     hours = np.diff(campaign.grid, prepend=campaign.grid[0])
     return CascadePlan(figures=figures, book=frozen, groups=groups, settings=settings, hours=hours)
+
+
+def path_tile(paths: int, accounts: int) -> int:
+    """Paths of a tile, a power of 2: as many as there are and as the accounts leave room for."""
+    room = max(1, TILE_CELLS // max(1, accounts))
+    return min(PATH_TILE, 1 << (room.bit_length() - 1), 1 << (paths - 1).bit_length())
 
 
 def world_of(

@@ -63,7 +63,7 @@ def _hand_over(setting, roster, seats: Seats, seen, previous_mark, action, state
     value = (seen.equity + seen.collateral).astype(jnp.float64)
     bankrupt = action.handover & (value < 0)
     offers = _offers(seats, value, bankrupt, previous_mark, state)
-    offered = jnp.stack([seats.total(jnp.maximum(side, 0)) for side in (offers, -offers)], axis=1)
+    offered = jnp.stack(seats.totals(jnp.maximum(offers, 0), jnp.maximum(-offers, 0)), axis=1)
 
     def close(carry):
         _, state, _, _ = carry
@@ -137,19 +137,24 @@ def _to_vault(seats: Seats, seen, action, state: State, previous_mark, offers, f
     gone = jnp.where(takes[None], own.size, 0)
     moved = margin - jnp.sum(taken * mark.astype(dtype), axis=0)
     cash = cash - jnp.sum(gone * seats.of_path(state.prices.paid).astype(dtype), axis=0)
-    notional = jnp.sum(seats.total(jnp.abs(taken)) * state.prices.mark, axis=0)
-    kept = seats.total(jnp.where(takes, jnp.maximum(margin, 0), 0))
     moved = jnp.where(takes, moved, jnp.where(action.absorb, own.cash, 0))
     ends = takes | action.absorb  # standard accounts end with nothing
     ended = ends & ~seats.portfolio
     cash = jnp.where(ended, 0, jnp.where(takes, cash - moved, own.cash))
     gained = jnp.where(takes & seats.portfolio, gained, 0)
-    short = seats.total(jnp.where(ended, jnp.maximum(-value, 0), gained))
-    charged = seats.total(jnp.where(ended, jnp.maximum(-equity, 0), 0))
-    cash_in, measures = seats.total(moved), state.measures
+    cash_in, kept, short, charged, opened, turned, closed = seats.totals(
+        moved,
+        jnp.where(takes, jnp.maximum(margin, 0), 0),
+        jnp.where(ended, jnp.maximum(-value, 0), gained),
+        jnp.where(ended, jnp.maximum(-equity, 0), 0),
+        taken,
+        jnp.abs(taken),
+        gone,
+    )
+    measures = state.measures
     measures = dataclasses.replace(
         measures,
-        backstop_notional=measures.backstop_notional + notional,
+        backstop_notional=measures.backstop_notional + jnp.sum(turned * state.prices.mark, axis=0),
         margin_kept=measures.margin_kept + kept,
         shortfall=measures.shortfall + short,
         paid_vault=measures.paid_vault + charged,
@@ -158,8 +163,8 @@ def _to_vault(seats: Seats, seen, action, state: State, previous_mark, offers, f
         state,
         measures=measures,
         vault_cash=state.vault_cash + cash_in,
-        vault_size=state.vault_size + seats.total(taken),
-        contracts=state.contracts - seats.total(gone),
+        vault_size=state.vault_size + opened,
+        contracts=state.contracts - closed,
         parties=booked(state.parties, vault=cash_in),
     )
     own = dataclasses.replace(own, cash=cash, size=own.size - gone)

@@ -158,8 +158,8 @@ def orders_of(setting: Setting, seats: Seats, prices: Prices, book, now):
 def total(values: Array, of: Callable[..., Array] = lambda x: x, *more: Array) -> Array:
     """Sum of `of(values, *more)` over accounts, the last axis, float64.
 
-    In `PARTS` rows side by side, then along them; `of`, element by element, is taken of each row, so
-    that what is summed is never written.
+    In `PARTS` rows side by side, then along them; `of`, element by element, is taken of each row,
+    so that what is summed is never written.
     """
     given = (values, *more)
     width = values.shape[-1] // PARTS

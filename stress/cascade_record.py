@@ -17,6 +17,8 @@ from stress.cascade_marking import prices_at, see_closely
 from stress.cascade_seats import Seats
 from stress.cascade_state import Measures, Now, Record, Setting, State
 
+AT_ONCE = 8  # assets whose displacement is charged at once: more would need A x A figures a seat
+
 
 def start_record(like: Float[Array, "p N"]) -> Record:
     """Nothing seen yet, for accounts of a figure `like`."""
@@ -75,7 +77,7 @@ def _attributed(
     exposed = jnp.stack(exposures(setting, account, held, seen.equity, at, assets))
     shares = _shares(setting, account, held, at, was, assets)
     own, other = (jnp.where(pushed[None], x, 0).astype(jnp.float64) for x in (exposed, shares))
-    _, caused = jax.lax.scan(lambda _, part: (None, seats.total(part[None] * own)), None, other)
+    caused = jax.lax.map(lambda part: seats.total(part[None] * own), other, batch_size=AT_ONCE)
     return dataclasses.replace(
         old,
         first_value=old.first_value + seats.total(jnp.where(new[None], exposed, 0)),

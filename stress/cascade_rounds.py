@@ -3,8 +3,8 @@
 All decisions of a round use the marking at its start. A path is done when nobody acts, or at the
 round limit, which is a status of the paths still acting. Rounds are played on seats
 (`stress.cascade_seats`): the accounts that prices within `REACH` of those at the start of a sitting
-can bring to their trigger. Paths for which there are no seats left, or whose prices go further, wait
-for another sitting.
+can bring to their trigger. Paths for which there are no seats left, or whose prices go further,
+wait for another sitting.
 """
 
 import dataclasses
@@ -106,13 +106,16 @@ class _Rounds:
             able = (seen.beyond | seen.unfunded) & seats.taken
             return able & seats.of_path(paths)
 
+        def playing(rounds, alive, out):
+            return invited & alive & ~out & (rounds < limit)
+
         def going(carry):
             rounds, alive, out, seats, seen, *_ = carry
-            return flags(seats, seen, alive & ~out & (rounds < limit)).any()
+            return flags(seats, seen, playing(rounds, alive, out)).any()
 
         def turn(carry):
             rounds, alive, out, seats, seen, state, moved = carry
-            able = alive & ~out & (rounds < limit)
+            able = playing(rounds, alive, out)
             who = flags(seats, seen, able)
             action = self._decided(seats, seen, who, rounds)
             seats, state = record_first(self.setting, seats, seen, who, self.now, state)
@@ -146,16 +149,18 @@ class _Rounds:
         return jax.tree.map(lambda flag: flag & flags, action)
 
     def _round(self, seats: Seats, seen: Figures, action: Action, state: State):
-        """One round: (seats, state at its new prices, whether anything had effect, whether winners
-        were closed, `[p]`).
+        """One round.
+
+        Returns (seats, state at its new prices, whether anything had effect, whether winners were
+        closed, `[p]`).
         """
         setting = self.setting
         orders, cooldown = orders_of(setting, seats, state.prices, action.book, self.now.time)
         fill = execute_orders(setting, state, market_flow(setting, seats, state, orders))
         got = served_of(setting, seats, orders, fill, action)
         others = action.handover | action.partial | action.full | action.absorb
-        effective = seats.some(got | others)
-        stuck = state.empty_depth | seats.some(action.book & ~got)
+        effective, stuck = seats.some(got | others, action.book & ~got)
+        stuck = state.empty_depth | stuck
         cooldown = jnp.where(got, cooldown, seats.held.cooldown)
         seats, state, closed = hand_over(
             setting, self.roster, seats, seen, self.previous_mark, action, state
@@ -171,7 +176,7 @@ class _Rounds:
 def _anybody(seats: Seats, action: Action) -> jax.Array:
     """Paths on which some account acts, bool `[p]`."""
     acts = action.book | action.handover | action.partial | action.full | action.absorb
-    return seats.some(acts)
+    return seats.some(acts)[0]
 
 
 def _beyond(begun: Prices, prices: Prices) -> jax.Array:

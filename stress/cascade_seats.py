@@ -46,17 +46,22 @@ class Seats:
         zero = jnp.zeros((*values.shape[:-1], self.paths))
         return zero.at[..., self.path].add(values.astype(jnp.float64), mode="drop")
 
-    def some(self, flags: Bool[Array, "k"]) -> Bool[Array, "p"]:
-        """Paths of which some seat is flagged."""
-        zero = jnp.zeros(self.paths, jnp.int32)
-        return zero.at[self.path].add(flags.astype(jnp.int32), mode="drop") > 0
+    def totals(self, *values: Array) -> list[Float[Array, "... p"]]:
+        """`total` of several figures."""
+        return [self.total(x) for x in values]
+
+    def some(self, *flags: Bool[Array, "k"]) -> Bool[Array, "f p"]:
+        """Paths of which some seat has a flag, a row for each of the flags."""
+        zero = jnp.zeros((len(flags), self.paths), jnp.int32)
+        ones = jnp.stack(flags).astype(jnp.int32)
+        return zero.at[:, self.path].add(ones, mode="drop") > 0
 
 
 def places(flags: Bool[Array, "p N"], seats: int) -> tuple[Int[Array, "k"], Int[Array, "k"]]:
     """Rows and columns of the flags that are set, row after row, ascending.
 
-    Flags are packed into words, whose counts say in which word the k-th set flag is (a binary
-    search over their running sum); the bit is found in the word by halves.
+    Flags are packed into words. Each word that has any is noted at the seat of its first one, those
+    after it have the same word or a later one; the bit is found in the word by halves.
 
     Args:
       flags: of `N` accounts on `p` paths.
@@ -78,21 +83,15 @@ def places(flags: Bool[Array, "p N"], seats: int) -> tuple[Int[Array, "k"], Int[
     )
     ones = jax.lax.population_count(packed).astype(jnp.int32)
     upto = jnp.cumsum(ones)
+    begin = upto - ones  # how many flags are set before a word
     wanted = jnp.arange(seats, dtype=jnp.int32)
-    word = jnp.zeros_like(wanted)
-
-    def at(values, index):
-        return jnp.take(values, index, mode="clip")
-
-    for power in reversed(range(words.bit_length())):
-        probe = word + (1 << power)
-        passed = (probe <= words) & (at(upto, probe - 1) <= wanted)
-        word = jnp.where(passed, probe, word)
-    here = jnp.minimum(word, words - 1)
-    rank = (wanted - (at(upto, here) - at(ones, here))).astype(jnp.uint32)
-    place = (here % width) * WORD + _bit(at(packed, here), rank)
-    some = word < words
-    return jnp.where(some, here // width, paths), jnp.where(some, place, 0)
+    at = jnp.where(ones > 0, begin, seats)
+    number = jnp.arange(words, dtype=jnp.int32)
+    word = jax.lax.cummax(jnp.zeros_like(wanted).at[at].max(number, mode="drop"))
+    rank = (wanted - begin[word]).astype(jnp.uint32)
+    place = (word % width) * WORD + _bit(packed[word], rank)
+    some = wanted < upto[-1]
+    return jnp.where(some, word // width, paths), jnp.where(some, place, 0)
 
 
 def _bit(word, rank) -> Array:

@@ -50,8 +50,8 @@ def book_orders(
     size = jnp.where(whole, 0, own.size + done)
     after_funding = seats.of_path((price - state.prices.paid).astype(dtype))
     paid = jnp.sum(done * after_funding, axis=0)
-    bought = seats.total(done)
-    notional = jnp.sum(seats.total(jnp.abs(done)) * mark, axis=0)
+    bought, turned = seats.totals(done, jnp.abs(done))
+    notional = jnp.sum(turned * mark, axis=0)
     slippage = jnp.sum(bought * (price - mark), axis=0)
     own = dataclasses.replace(own, cash=own.cash - paid, size=size, cooldown=cooldown)
     measures = dataclasses.replace(
@@ -80,18 +80,21 @@ def take_over(
     supplied = jnp.where(action.full[None], 0, own.supplied - gone)
     own = dataclasses.replace(own, cash=own.cash + paid, supplied=supplied)
     beyond = jnp.where(action.full, seen.collateral - debt, 0)
-    cash_out, measures = seats.total(paid), state.measures
+    cash_out, value, surplus, short, taken = seats.totals(
+        paid, part * seen.collateral, jnp.maximum(beyond, 0), jnp.maximum(-beyond, 0), gone
+    )
+    measures = state.measures
     measures = dataclasses.replace(
         measures,
-        takeover_value=measures.takeover_value + seats.total(part * seen.collateral),
-        surplus_kept=measures.surplus_kept + seats.total(jnp.maximum(beyond, 0)),
-        shortfall=measures.shortfall + seats.total(jnp.maximum(-beyond, 0)),
+        takeover_value=measures.takeover_value + value,
+        surplus_kept=measures.surplus_kept + surplus,
+        shortfall=measures.shortfall + short,
     )
     state = dataclasses.replace(
         state,
         measures=measures,
         takeover_cash=state.takeover_cash - cash_out,
-        takeover_held=state.takeover_held + seats.total(gone),
+        takeover_held=state.takeover_held + taken,
         parties=booked(state.parties, takeover=-cash_out),
     )
     return dataclasses.replace(seats, held=own), state

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from bench.cascade_case import engine_inputs, make_case
 
-from stress.cascade_block import run_cascade
+from stress import cascade_rounds
+from stress.cascade_block import path_tile, run_cascade
 from stress.cascade_marking import rows_at, sums_at
-from stress.cascade_seats import places, put
+from stress.cascade_seats import gathered, places, put
 
 
 @pytest.mark.parametrize("count", [1, 7, 31, 32, 33, 64, 500])
@@ -20,25 +21,25 @@ def test_places_are_those_of_the_flags_that_are_set(count, share):
     flags = rng.random((5, count)) < share
     flags[0, -1] = True  # the last one, and a row with that alone
     flags[1] = False
-    for seats in (1, 16, count):
-        got = np.asarray(places(jnp.asarray(flags), seats))
-        for row, found in zip(flags, got, strict=True):
-            want = np.flatnonzero(row)[:seats]
-            assert (found[: len(want)] == want).all()
-            assert (found[len(want) :] == count).all()
+    rows, columns = np.nonzero(flags)
+    for seats in (1, 16, 5 * count):
+        path, who = (np.asarray(x) for x in places(jnp.asarray(flags), seats))
+        some = min(seats, len(rows))
+        assert (path[:some] == rows[:some]).all() and (who[:some] == columns[:some]).all()
+        assert (path[some:] == 5).all() and len(path) == len(who) == seats
 
 
 def test_what_is_put_back_lies_at_its_places_and_nowhere_else():
     rng = np.random.default_rng(1)
-    into, values = rng.random((2, 3, 40)), rng.random((2, 3, 4))
-    who = np.array([[0, 5, 39, 40], [40, 40, 40, 40], [7, 8, 9, 10]])
-    got = np.asarray(put(jnp.asarray(into), jnp.asarray(who), jnp.asarray(values)))
+    into, values = rng.random((2, 3, 40)), rng.random((2, 4))
+    path, who = np.array([0, 0, 2, 3]), np.array([5, 39, 7, 0])  # path 3: an empty seat
+    got = np.asarray(put(*(jnp.asarray(x) for x in (into, path, who, values))))
     want = into.copy()
-    for p, row in enumerate(who):
-        for k, n in enumerate(row):
-            if n < 40:
-                want[:, p, n] = values[:, p, k]
+    for k in range(3):
+        want[:, path[k], who[k]] = values[:, k]
     assert (got == want).all() and not (got == into).all()
+    back = np.asarray(gathered(*(jnp.asarray(x) for x in (got, path, who))))
+    assert (back[:, :3] == values[:, :3]).all()
 
 
 def test_rows_and_sums_by_place():
@@ -57,7 +58,7 @@ def cascade():
     inputs = engine_inputs(case)
     keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(0), i))(jnp.arange(8))
 
-    def run(seats: tuple[int, ...], tile: int):
+    def run(seats: int, tile: int):
         setting = dataclasses.replace(inputs.setting, seats=seats)
         series = inputs.series
         found = run_cascade(
@@ -68,13 +69,34 @@ def cascade():
     return run
 
 
-def test_results_do_not_depend_on_seats_or_tiles(cascade):
-    sums, rows = cascade((), 8)
+@pytest.mark.parametrize(
+    ("seats", "tile", "reach"), [(6, 8, 0.02), (1, 8, 0.02), (1, 1, 0.02), (6, 8, 1e-4), (6, 8, 1)]
+)
+def test_results_do_not_depend_on_seats_tiles_or_reach(cascade, monkeypatch, seats, tile, reach):
+    """One seat: every path waits for one with room for all; a short reach: many sittings a step."""
+    sums, rows = cascade(10_000, 8)
     liquidated = rows[0].liquidated_accounts
     assert liquidated.min() <= 2 and liquidated.max() > 8, liquidated  # few and many in a round
-    for seats, tile in (((2, 6), 8), ((2, 6), 1)):
-        more, other = cascade(seats, tile)
-        for a, b in zip(jax.tree.leaves(sums[0]), jax.tree.leaves(more[0]), strict=True):
-            assert (a == b).all()
-        for a, b in zip(jax.tree.leaves(rows), jax.tree.leaves(other), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-6)
+    monkeypatch.setattr(cascade_rounds, "REACH", reach)
+    jax.clear_caches()
+    more, other = cascade(seats, tile)
+    for a, b in zip(jax.tree.leaves(sums[0]), jax.tree.leaves(more[0]), strict=True):
+        assert (a == b).all()
+    for a, b in zip(jax.tree.leaves(rows), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-6)
+
+
+def test_who_is_not_near_misses_the_trigger(cascade, monkeypatch):
+    """The control: a reach that is not looked at leaves accounts out, and that shows."""
+    right = cascade(10_000, 8)[1][0].liquidated_accounts
+    monkeypatch.setattr(cascade_rounds, "_beyond", lambda begun, prices: begun.x[0] > 1e9)
+    monkeypatch.setattr(cascade_rounds, "REACH", 1e-6)
+    jax.clear_caches()
+    assert (cascade(6, 8)[1][0].liquidated_accounts < right).any()
+    jax.clear_caches()
+
+
+def test_a_tile_has_room_for_its_accounts():
+    assert path_tile(100_000, 2_000) == 32
+    assert path_tile(5, 2_000) == 8
+    assert [path_tile(4096, n) for n in (10_000, 100_000, 10**6)] == [8, 1, 1]

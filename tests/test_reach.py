@@ -8,12 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cascade_draws import SHAPES
+from cascade_draws import random_case as drawn
+from cascade_engine_cases import groups_of, setting_of
 from engine_cases import random_case
 from margin_cases import accounts_of, venue_of
 from path_cases import COUNT, STEPS, cases, markets_of
 
 from models.account import Market
-from models.reach import Range, out_of_reach
+from models.liquidation import Holding, figures
+from models.reach import Range, near, out_of_reach
 from models.step import follow, reached, start, step
 from stress import engine
 from stress.campaign import plan, scenario_key
@@ -167,3 +171,52 @@ def test_times_beyond_the_horizon_only_repeat() -> None:
     np.testing.assert_array_equal(low, market.free_liquidity[..., 12:].min(-1))
     whole = course_of(jax.tree.map(lambda x: x[..., :24], made.market))
     np.testing.assert_array_equal(course.seen.high.mark[:1], whole.seen.high.mark[:1])
+
+
+def still_market(mark, token) -> Market:
+    """A market without interest."""
+    one = jnp.ones(1)
+    return Market(
+        mark=jnp.asarray(mark), settlement=jnp.asarray(mark), collateral_price=jnp.asarray(token),
+        quote_price=one, borrow_growth=0 * one, supply_growth=0 * one, borrow_index=one,
+        supply_index=one, free_liquidity=0 * one,
+    )  # fmt: skip
+
+
+def near_and_triggered(seed: int, portfolio: bool, asked: float, reach: float):
+    """Who is near at `asked` `[n]`, who is liquidatable at prices within `reach` `[60, n]`."""
+    accounts, paths, rules, settings = drawn(seed, shape=SHAPES[seed % 3])
+    account = groups_of(accounts, rules, paths[0])[0][portfolio].account
+    venue, rng = setting_of(rules, settings).rules, np.random.default_rng(seed)
+    count = account.shared_margin.shape[0]
+    held = Holding(
+        cash=account.net_cash[0], size=account.size, supplied=account.supplied,
+        pool=jnp.asarray(rng.normal(0, 1e5, count)) * portfolio,
+        rationed=jnp.asarray(rng.random(count) < 0.5), cooldown=jnp.zeros(count),
+    )  # fmt: skip
+    mark = np.array([paths[0]["mark"][m][0] for m in rules["tiers"]])
+    token = np.array([paths[0]["price"][t][0] for t in rules["ltv"]])
+    look = jax.vmap(figures, in_axes=(None, -1, -1, None))
+    ask = jax.vmap(near, in_axes=(None, -1, -1, 0, None, None))
+    market = still_market(mark, token)
+    seen = look(venue, account, held, market)
+    close = np.asarray(ask(venue, account, held, seen, market, jnp.asarray(asked)))
+    triggered = []
+    for _ in range(60):
+        move = rng.uniform(-reach, reach, len(mark) + len(token))
+        move = np.exp(np.where(rng.random(len(move)) < 0.5, np.sign(move) * reach, move))
+        there = still_market(mark * move[: len(mark)], token * move[len(mark) :])
+        found = look(venue, account, held, there)
+        triggered.append(np.asarray(found.beyond | found.unfunded))
+    return close, np.array(triggered)
+
+
+@pytest.mark.parametrize("portfolio", [False, True])
+def test_near_is_everybody_whom_prices_within_reach_make_liquidatable(portfolio):
+    """Accounts of the cascade's oracle; the control looks two per cent as far and misses some."""
+    reach = 0.05
+    pairs = [near_and_triggered(seed, portfolio, reach, reach) for seed in range(6)]
+    assert not any((triggered & ~close).any() for close, triggered in pairs)
+    assert any((~close).any() for close, _ in pairs) and any(t.any() for _, t in pairs)
+    short = [near_and_triggered(seed, portfolio, 0.02 * reach, reach) for seed in range(6)]
+    assert any((triggered & ~close).any() for close, triggered in short)
