@@ -215,7 +215,8 @@ def _cascade_inputs(plan: Plan, scenario: str, world: World) -> tuple:
 def compile_ahead(plan: Plan, scenario: str) -> None:
     """Compiles what a block of a scenario runs, the engines beside the sampling.
 
-    Both take seconds, neither needs the other's numbers, and XLA compiles a program on one core.
+    Both take seconds and neither needs the other's numbers. Engines take longest, so they are
+    traced first, alone: threads that trace at once wait for each other's turn of the interpreter.
 
     Args:
       plan: the campaign, built.
@@ -231,7 +232,7 @@ def compile_ahead(plan: Plan, scenario: str) -> None:
     if plan.cascade is not None:
         parts.insert(0, (run_cascade, _cascade_inputs(plan, scenario, world)))
     with ThreadPoolExecutor(len(parts)) as pool:
-        engines = [pool.submit(lambda p, a: p.lower(*a).compile(), *part) for part in parts]
+        engines = [pool.submit(program.lower(*given).compile) for program, given in parts]
         _world(plan, scenario, paths, valid)
         for engine in engines:
             engine.result()

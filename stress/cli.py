@@ -4,6 +4,7 @@
 packages are imported inside the commands, so that `--help` is quick.
 """
 
+import gc
 import json
 import signal
 import sys
@@ -18,6 +19,8 @@ from stress.cli_decide import decide_app
 from stress.cli_options import Format, Setting, checked_format
 from stress.environment import prepare_environment
 from stress.errors import EnvironmentUnusable, InputError
+
+GARBAGE = 50_000  # new objects before Python looks for cycles; tracing makes millions that stay
 
 app = typer.Typer(
     help="Monte Carlo stress tests of portfolio margin: who is liquidated, how likely, how sure.",
@@ -207,6 +210,7 @@ def main() -> None:
     A request to terminate, as schedulers of batch jobs send it, is an interruption.
     """
     prepare_environment()
+    gc.set_threshold(GARBAGE)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)

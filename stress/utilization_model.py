@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.stats import norm
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
@@ -162,13 +161,14 @@ def drained_by_jumps(
     kinds: tuple[JumpModel, JumpModel],
     log_liquidity: tuple[Float[Array, ""], Float[Array, ""]],
     covariates: tuple[Float[Array, ""], ...],
-    normals: tuple[Float[Array, ""], Float[Array, ""]],
+    uniforms: Float[Array, " 2"],
     hours: Float[Array, ""],
 ) -> Float[Array, ""]:
     """Jump of one step, at most one, less its mean in usual markets at the long-run utilization.
 
     The first kind drains the reserve (counted positive), the second fills it. A draining flow
     wants at most `log_liquidity` (now, at the long-run utilization): its law is truncated there.
+    The uniform numbers decide whether a jump comes and how large it is.
     """
 
     def probabilities(rates: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -183,7 +183,7 @@ def drained_by_jumps(
     lowest = model.jump_minimum
     most, usual_most = (jnp.clip(x, 1.001 * lowest, model.jump_maximum) for x in log_liquidity)
     drain, fill = kinds
-    arrival, size = (norm.cdf(z) for z in normals)
+    arrival, size = uniforms
     p_drain, p_fill = probabilities((intensity(drain), intensity(fill)))
     q_drain, q_fill = probabilities((drain.usual_intensity, fill.usual_intensity))
     drained = jump_size(size, drain.tail_exponent, lowest, most)
