@@ -58,10 +58,10 @@ def out_of_reach(venue: Venue, account: Account, passage: Passage, seen: Range) 
       Monotony of the formulas of `models.portfolio`; hyperstress, 2026-11.
     """
     low, high = seen.low, seen.high
-    state, wanted, known = _corner(venue, account, passage, seen)
+    state, gross, known = worst_corner(venue, account, passage, seen)
+    wanted = _wanted(account, state)
     loans = wanted if account.markets else tuple(jnp.maximum(-x, 0) for x in state.equity)
     needs = requirements(venue, account, high, state, loans if account.portfolio else ())
-    gross = _gross(account, high, state)
     safe = known & (venue.liquidation.portfolio_trigger < 2)
     safe = safe & (excess(venue, account, needs) + SLACK * gross <= 0)
     if account.portfolio and account.markets:
@@ -130,10 +130,18 @@ def near(
     return worst.beyond | worst.unfunded
 
 
-def _corner(
+def _wanted(account: Account, state: MarginState) -> tuple[Scalar, ...]:
+    """The most that could be drawn, quote units; empty for an account that draws nothing."""
+    if not (account.portfolio and account.markets):
+        return ()
+    pairs = zip(state.transfer, state.equity, strict=True)
+    return tuple(jnp.maximum(kept - equity, 0) for kept, equity in pairs)
+
+
+def worst_corner(
     venue: Venue, account: Account, passage: Passage, seen: Range
-) -> tuple[MarginState, tuple[Scalar, ...], Scalar]:
-    """Figures at the worst corner, the most that could be drawn, and whether interest is bounded.
+) -> tuple[MarginState, Scalar, Scalar]:
+    """Figures at the worst corner, the gross money, and whether interest is bounded.
 
     Interest: with `owed` the most owed without it and G the growth of the stretch, what is paid is
     at most (owed + paid) G, so paid <= owed G / (1 - G).
@@ -146,8 +154,8 @@ def _corner(
     for i, m in enumerate(account.markets):
         q, size = venue.settle[m], account.size[i]
         exposure = jnp.abs(size) * high.mark[m]
-        worst = jnp.minimum(size * low.settlement[m], size * high.settlement[m])
-        equity[q] = equity[q] + worst
+        long, short = jnp.maximum(size, 0), jnp.minimum(size, 0)
+        equity[q] = equity[q] + long * low.settlement[m] + short * high.settlement[m]
         notional[q] = notional[q] + exposure
         initial[q] = initial[q] + exposure * account.inverse_leverage[i]
         maintenance[q] = maintenance[q] + maintenance_margin(
@@ -155,14 +163,13 @@ def _corner(
         )
     value, capacity, partial, full = collateral(venue, account, low.collateral_price)
     transfer = [jnp.maximum(initial[q], venue.transfer_margin * notional[q]) for q in quotes]
-    wanted, known = [], zero == 0
+    known = zero == 0
     if account.portfolio and account.markets:
         for q in quotes:
             growth, earned = seen.growth[q], low.supply_growth[q]
             drawn = jnp.maximum(transfer[q] - equity[q], 0)
             owed = jnp.maximum(jnp.maximum(passage.pool[q], 0), drawn)
             equity[q] = equity[q] - owed * growth / (1 - jnp.minimum(growth, DEAREST))
-            wanted.append(jnp.maximum(transfer[q] - equity[q], 0))
             known = known & (growth <= DEAREST) & (low.borrow_growth[q] >= 0) & (earned >= 0)
     state = MarginState(
         equity=tuple(equity),
@@ -174,7 +181,7 @@ def _corner(
         partial_credit=partial,
         full_credit=full,
     )
-    return state, tuple(wanted), known
+    return state, _gross(account, high, state), known
 
 
 def _least_balance(account: Account, passage: Passage, low: Market, high: Market, q: int) -> Scalar:

@@ -4,6 +4,7 @@ Counts are integers and add exactly, so they do not depend on how paths were cut
 is kept per path in float64 and never summed across paths here.
 """
 
+import math
 from dataclasses import dataclass
 
 import jax
@@ -11,9 +12,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from stress.engine import FrozenBook, Rows, owned
+from stress.liquidated import Liquidated, gone_and_lost, liquidated
 
 RATIO_STEP = 0.0125  # width of a bin of the margin ratio
 RATIO_BINS = 161  # [0, 2) and one for everything above
+LANES = 16  # margin accounts summed side by side
 
 
 @jax.tree_util.register_dataclass
@@ -68,20 +71,15 @@ def reduce_tile(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"
     Returns:
       ((`Counts`, `AccountMoney`), `PathMoney`).
     """
-    index = jnp.where(jnp.isinf(rows.first), times, rows.first).astype(jnp.int32)
-    _, lost = _gone(rows)
-
-    def counted(flags):
-        return _of_accounts(book, flags, valid)
-
+    found = liquidated(times, book, rows, valid)
     bins = jnp.clip(rows.settlement.margin_ratio / RATIO_STEP, 0, RATIO_BINS - 1)
-    by_group = _by_group(book, index, times) * valid[:, None, None]
+    by_group = _by_group(times, book, rows, found) * valid[:, None, None]
     counts = Counts(
         paths=jnp.sum(valid, dtype=jnp.int64),
-        first=_first_times(book, index, valid, times),
-        partial=counted(rows.partial),
-        full=counted(rows.full),
-        bad_debt=counted(lost > 0),
+        first=_first_times(times, book, rows, valid, found),
+        partial=_of_accounts(book, found.partial, rows.partial, valid),
+        full=_of_accounts(book, found.full, rows.full, valid),
+        bad_debt=_of_accounts(book, found.bad_debt, gone_and_lost(rows)[1] > 0, valid),
         ratio=_histogram(
             bins.astype(jnp.int32), book.row_account, valid, RATIO_BINS, book.row.shape[0]
         ),
@@ -89,12 +87,12 @@ def reduce_tile(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"
         group_square=jnp.sum(by_group**2, axis=0).T,
     )
 
-    def by_account(values):
-        total = jnp.sum(jnp.where(valid[:, None], values, 0).astype(jnp.float64), axis=0)
+    def by_account(total):
         return total[book.row].at[book.isolated_owner].add(total[book.isolated_row])
 
-    accounts = AccountMoney(bad_debt=by_account(lost), equity_loss=by_account(rows.loss))
-    return (counts, accounts), _money(book, rows)
+    loss = jnp.sum(jnp.where(valid[:, None], rows.loss, 0).astype(jnp.float64), axis=0)
+    accounts = AccountMoney(bad_debt=by_account(found.lost), equity_loss=by_account(loss))
+    return (counts, accounts), _money(book, rows, found)
 
 
 @jax.tree_util.register_dataclass
@@ -110,14 +108,12 @@ class Courses:
 
 def money_of_tile(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"]):
     """Totals of one tile of paths alone, with nothing by account: (no sums, `PathMoney`)."""
-    del times, valid
-    return (), _money(book, rows)
+    return (), _money(book, rows, liquidated(times, book, rows, valid))
 
 
 def courses_of_tile(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"]):
     """Totals of one tile of paths and how they came about: (no sums, (`PathMoney`, `Courses`))."""
-    del valid
-    _, lost = _gone(rows)
+    _, lost = gone_and_lost(rows)
 
     def course(first, values):
         paths = first.shape[0]
@@ -134,43 +130,41 @@ def courses_of_tile(times: int, book: FrozenBook, rows: Rows, valid: Bool[Array,
         liquidated_debt=course(rows.first, rows.settlement.loan),
         bad_debt=course(rows.first, lost),
     )
-    return (), (_money(book, rows), courses)
+    return (), (_money(book, rows, liquidated(times, book, rows, valid)), courses)
 
 
-def _gone(rows: Rows):
-    """Which margin accounts are liquidated, and their bad debt, `[p, n]`."""
-    gone = ~jnp.isinf(rows.first)
-    return gone, jnp.where(gone, jnp.maximum(-rows.settlement.equity, 0), 0)
-
-
-def _money(book: FrozenBook, rows: Rows) -> PathMoney:
+def _money(book: FrozenBook, rows: Rows, found: Liquidated) -> PathMoney:
     """Totals over the book of each path of a tile."""
-    gone, lost = _gone(rows)
-
-    def total(values):
-        return jnp.sum(values.astype(jnp.float64), axis=1)
-
-    alone = jnp.sum(gone & (book.row_group < book.groups)[None, :], axis=1)
+    gone, _ = gone_and_lost(rows)
     shared = jnp.sum(_of_shared(book, gone, "max"), axis=1)
     return PathMoney(
-        liquidated_accounts=(alone + shared).astype(jnp.float64),
-        liquidated_notional=total(jnp.where(gone, rows.settlement.notional, 0)),
-        liquidated_debt=total(jnp.where(gone, rows.settlement.loan, 0)),
-        bad_debt=total(lost),
-        equity_loss=total(rows.loss),
+        liquidated_accounts=(found.path_accounts + shared).astype(jnp.float64),
+        liquidated_notional=found.path_notional,
+        liquidated_debt=found.path_debt,
+        bad_debt=found.path_lost,
+        equity_loss=_over_rows(rows.loss),
     )
 
 
-def _of_accounts(book: FrozenBook, flags: Bool[Array, "p N"], valid: Bool[Array, "p"]):
-    """Paths on which a flag of an account is set, `[U]`, from flags of margin accounts.
+def _over_rows(values: Float[Array, "p N"]) -> Float[Array, "p"]:
+    """Sum over margin accounts in float64: lanes apart first, as vectors add."""
+    paths, rows = values.shape
+    lanes = math.gcd(rows, LANES)
+    apart = values.astype(jnp.float64).reshape(paths, rows // lanes, lanes)
+    return jnp.sum(jnp.sum(apart, axis=1), axis=1)
 
-    Most accounts have one, whose sum is theirs; those with several are combined path by path.
+
+def _of_accounts(
+    book: FrozenBook, counts: Int[Array, "N"], flags: Bool[Array, "p N"], valid: Bool[Array, "p"]
+):
+    """Paths on which a flag of an account is set, `[U]`, from those of margin accounts.
+
+    Most accounts have one, whose count is theirs; those with several are combined path by path.
     """
-    counts = jnp.sum(flags & valid[:, None], axis=0, dtype=jnp.int32)[book.row]
     if book.shared.shape[0] == 0:
-        return counts
+        return counts[book.row]
     several = _of_shared(book, flags, "max") & valid[:, None]
-    return counts.at[book.shared].set(jnp.sum(several, axis=0, dtype=jnp.int32))
+    return counts[book.row].at[book.shared].set(jnp.sum(several, axis=0, dtype=jnp.int32))
 
 
 def _of_shared(book: FrozenBook, values, combine: str):
@@ -196,31 +190,34 @@ def _histogram(
     return summed.reshape(bins, accounts)
 
 
-def _first_times(book: FrozenBook, index, valid: Bool[Array, "p"], times: int):
+def _first_times(
+    times: int, book: FrozenBook, rows: Rows, valid: Bool[Array, "p"], found: Liquidated
+):
     """Paths by the time of an account's first liquidation, `[T1, U]`."""
-    accounts = book.row.shape[0]
-    alone = jnp.where(book.row_group < book.groups, book.row_account, accounts)
-    counts = _histogram(index, alone, valid, times + 1, accounts)
+    never = jnp.sum(valid, dtype=jnp.int32) - jnp.sum(found.first, axis=0, dtype=jnp.int32)
+    counts = jnp.concatenate([found.first, never[None, :]])
     if book.shared.shape[0] == 0:
         return counts
-    first = _of_shared(book, index, "min")
+    first = _first_of_shared(times, book, rows)
     every = jnp.arange(first.shape[1], dtype=jnp.int32)
     several = _histogram(first, every, valid, times + 1, first.shape[1])
     return counts.at[:, book.shared].set(several)
 
 
-def _by_group(book: FrozenBook, index: Int[Array, "p N"], times: int) -> Int[Array, "p G T"]:
+def _first_of_shared(times: int, book: FrozenBook, rows: Rows):
+    """First time of the accounts with several margin accounts, `[p, E]`; `T`: never."""
+    index = jnp.where(jnp.isinf(rows.first), times, rows.first).astype(jnp.int32)
+    return _of_shared(book, index, "min")
+
+
+def _by_group(times: int, book: FrozenBook, rows: Rows, found: Liquidated):
     """Accounts of each group liquidated by each time on each path; group 0 is the book."""
-    paths, groups = index.shape[0], book.groups + 1  # the last: not an account by itself
-
-    def counted(index, group):
-        cell = (jnp.arange(paths)[:, None] * groups + group[None, :]) * (times + 1) + index
-        ones = jnp.ones(index.size, jnp.int32)
-        return jax.ops.segment_sum(ones, cell.reshape(-1), paths * groups * (times + 1))
-
-    counts = counted(index, book.row_group)
+    counts = found.group
     if book.shared.shape[0]:
-        counts = counts + counted(_of_shared(book, index, "min"), book.group[book.shared])
-    counts = counts.reshape(paths, groups, times + 1)[:, :-1, :times].astype(jnp.int64)
+        first = _first_of_shared(times, book, rows)
+        path = jnp.arange(first.shape[0])[:, None]
+        cell = counts.at[path, book.group[book.shared][None, :], first]
+        counts = cell.add(1, mode="drop")
+    counts = counts.astype(jnp.int64)
     whole = jnp.sum(counts, axis=1, keepdims=True)
     return jnp.cumsum(jnp.concatenate([whole, counts], axis=1), axis=2)

@@ -7,7 +7,7 @@ scan and is settled once, at the first liquidation or the horizon. Axes: `P` pat
 of a tile, `n` margin accounts, `U` accounts of the book, `T` times (0 = now).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -17,12 +17,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from models.account import Account, Market
+from models.lends import Lent, lend, lent_of, only_lends
 from models.reach import out_of_reach
-from models.step import Settlement, follow, reached, settle, start, step
+from models.step import Passage, Settlement, follow, reached, settle, start, step
 from models.venue import Venue
 from stress.arrays import device_array
 from stress.course import Course, course_of
-from stress.packed import packed, unpacked
+from stress.packed import Packed, packed, unpacked
 
 
 @jax.tree_util.register_dataclass
@@ -65,6 +66,8 @@ _follow = jax.vmap(
     jax.vmap(follow, **_over_accounts), in_axes=(None, None, -2, -1, None), out_axes=-2
 )
 _out_of_reach = jax.vmap(jax.vmap(out_of_reach, **_by_row), **_by_path)
+_only_lends = jax.vmap(jax.vmap(only_lends, **_by_row), **_by_path)
+_lend = jax.vmap(jax.vmap(lend, **_by_row), **_by_path)
 _settle = jax.vmap(
     jax.vmap(settle, in_axes=(None, -1, -1, -1), out_axes=-1),
     in_axes=(None, None, -2, -2),
@@ -76,12 +79,18 @@ _reached = jax.vmap(jax.vmap(reached, in_axes=-1, out_axes=-1), in_axes=(None, -
 
 
 def tile_rows(
-    venue: Venue, account: Account, equity: Float[Array, "n"], market: Market, course: Course
+    venue: Venue,
+    account: Account,
+    equity: Float[Array, "n"],
+    market: Market,
+    course: Course,
+    lent: Lent,
 ) -> Rows:
     """Runs one tile of margin accounts of one structure along one tile of paths.
 
     A stretch of time in which no account of the tile can be reached on any of its paths is passed
-    over: only loans and interest are followed, where an account has them.
+    over: only loans and interest are followed, where an account has them, and in one step where all
+    of them only lend.
 
     Args:
       venue: the rule book.
@@ -89,6 +98,7 @@ def tile_rows(
       equity: USDC now, `[n]`.
       market: leaves `[F, p, T]`, prices of each path over time.
       course: the same in stretches.
+      lent: each stretch as who only lends sees it, leaves `[k, F, p]`.
 
     Returns:
       Outcomes, `[p, n]`; float32 or float64 as the book and the market are.
@@ -102,23 +112,10 @@ def tile_rows(
         _start(account),
     )
 
-    def stretch(state, part: Course):
-        far = jnp.all(_out_of_reach(venue, account, unpacked(state, wide), part.seen))
+    def stretch(state, parts: tuple[Course, Lent]):
+        return _stretch(venue, account, state, wide, *parts), None
 
-        def played(kernel, state):
-            def body(state, now):
-                index, shown = now
-                after = kernel(venue, account, unpacked(state, wide), shown, index)
-                return packed(after), None
-
-            return jax.lax.scan(body, state, (part.index, part.market))[0]
-
-        def loans(state):
-            return played(_follow, state) if state.pool else state
-
-        return jax.lax.cond(far, loans, lambda x: played(_step, x), state), None
-
-    state, _ = jax.lax.scan(stretch, packed(wide), course)
+    state, _ = jax.lax.scan(stretch, packed(wide), (course, lent))
     passage = unpacked(state, wide)
 
     def apart(passage):
@@ -137,6 +134,44 @@ def tile_rows(
         loss=equity[None, :] - end.equity,
         settlement=end,
     )
+
+
+def _stretch(
+    venue: Venue, account: Account, state: Packed, wide: Passage, part: Course, weighed: Lent
+) -> Packed:
+    """A tile over one stretch: every time played, followed, or passed over in one step."""
+    follows = account.portfolio and bool(account.markets)
+    passage = unpacked(state, wide)
+    level = _out_of_reach(venue, account, passage, part.seen).astype(jnp.int32)
+    if follows:
+        level = level * (1 + _only_lends(venue, account, passage, part.seen))
+
+    def played(state):
+        def body(state, now):
+            index, shown = now
+            after = _step(venue, account, unpacked(state, wide), shown, index)
+            return packed(after), None
+
+        return jax.lax.scan(body, state, (part.index, part.market))[0]
+
+    def followed(state):  # first times and flags stand still
+        def body(moved, now):
+            index, shown = now
+            before = replace(passage, accrued=moved[0], pool=moved[1])
+            after = _follow(venue, account, before, shown, index)
+            return (after.accrued, after.pool), None
+
+        moved = (state.accrued, state.pool)
+        accrued, pool = jax.lax.scan(body, moved, (part.index, part.market))[0]
+        return replace(state, accrued=accrued, pool=pool)
+
+    def lent_at_once(state):
+        return packed(_lend(venue, account, unpacked(state, wide), weighed))
+
+    kernels = [played, lambda x: x]
+    if follows:
+        kernels = [played, followed, lent_at_once]
+    return jax.lax.switch(jnp.min(level), kernels, state)
 
 
 def _shown(account: Account, market: Market, at: Int[Array, "p n"]) -> Market:
@@ -170,13 +205,21 @@ def path_rows(venue: Venue, book: FrozenBook, market: Market) -> Rows:
         return jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1)
 
     course = course_of(market)
+    lent = _lent(venue, course.market)
     parts = [
         jax.tree.map(
-            flat, jax.lax.map(lambda t: tile_rows(venue, t[0], t[1], market, course), tiles)
+            flat, jax.lax.map(lambda t: tile_rows(venue, t[0], t[1], market, course, lent), tiles)
         )
         for tiles in zip(book.accounts, book.equity, strict=True)
     ]
     return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *parts)
+
+
+def _lent(venue: Venue, market: Market) -> Lent:
+    """The stretches of a course as who only lends sees them: `[k, s, F, p]` to `[k, F, p]`."""
+    fields = (market.mark, market.settlement, market.borrow_growth, market.supply_growth)
+    of_path = jax.vmap(partial(lent_of, venue.settle), in_axes=-1, out_axes=-1)
+    return jax.vmap(of_path)(*fields)
 
 
 def owners(row: np.ndarray, further: np.ndarray, group: np.ndarray, groups: int, rows: int):

@@ -7,9 +7,10 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from models.account import Account, Market
+from models.lends import only_lends
 from models.reach import Range, out_of_reach
 from models.step import start
 from models.venue import Venue
@@ -28,6 +29,7 @@ from stress.margin_figures import market_now
 ACCOUNT_TILE = 128  # accounts of a tile at most: small ones are passed over more often
 PATH_TILE = 128  # with them its state stays in the L2 cache
 MOVES = np.geomspace(0.002, 0.9, 48)  # relative, all prices at once
+LENDS = 0.1  # relative move of all prices within which lenders stay lenders
 LANES = 16  # accounts of a tile are a multiple of the widest vector
 
 
@@ -83,8 +85,9 @@ def freeze(
             alone = _account(
                 rows, markets, tokens, portfolio, lambda x, i=index: device_array(x[i].T)
             )
-            moves = widest_moves(venue, alone, market_now(book))
-            index = index[np.argsort(moves, kind="stable")]
+            now = market_now(book)
+            moves, lends = widest_moves(venue, alone, now), lenders(venue, alone, now)
+            index = index[np.lexsort((moves, lends))]
         tile = _tiler(index, account_tile)
         accounts.append(_account(rows, markets, tokens, portfolio, tile))
         entry.append(tile(rows.entry_price[:, list(markets)]))
@@ -136,13 +139,26 @@ def widest_moves(venue: Venue, account: Account, now: Market) -> np.ndarray:
     Source:
       `models.reach`.
     """
-    safely = np.asarray(_safely(venue, account, now, jnp.asarray(MOVES)))
+    safely = np.asarray(_within(out_of_reach, venue, account, now, jnp.asarray(MOVES)))
     return np.max(safely * MOVES[:, None], axis=0)
 
 
-@jax.jit
-def _safely(venue: Venue, account: Account, now: Market, moves: Float[Array, "k"]):
-    """Whether accounts are out of reach while all prices stay within each move, bool `[k, n]`."""
+def lenders(venue: Venue, account: Account, now: Market) -> np.ndarray:
+    """Which accounts only lend while all prices stay within `LENDS` of today's, bool `[n]`.
+
+    It only orders accounts, as `widest_moves`: interest of a tile of lenders takes one step for a
+    whole stretch. All False for accounts that cannot lend.
+    """
+    if not (account.portfolio and account.markets):
+        return np.zeros(account.net_cash.shape[-1], bool)
+    return np.asarray(_within(only_lends, venue, account, now, jnp.asarray([LENDS])))[0]
+
+
+@partial(jax.jit, static_argnums=0)
+def _within(
+    bound: Callable, venue: Venue, account: Account, now: Market, moves: Float[Array, "k"]
+) -> Bool[Array, "k n"]:
+    """A bound of `models.reach` or `models.lends` while all prices stay within each move."""
 
     def safe(move):
         names = ("mark", "settlement", "collateral_price")
@@ -152,7 +168,7 @@ def _safely(venue: Venue, account: Account, now: Market, moves: Float[Array, "k"
         )
         seen = Range(low=low, high=high, growth=jnp.zeros_like(now.quote_price))
         fresh = jax.vmap(start, in_axes=-1, out_axes=-1)(account)
-        one = partial(out_of_reach, venue)
+        one = partial(bound, venue)
         return jax.vmap(one, in_axes=(-1, -1, None))(account, fresh, seen)
 
     return jax.vmap(safe)(moves)

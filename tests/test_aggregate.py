@@ -9,6 +9,7 @@ import pytest
 from engine_cases import random_case
 
 from models.step import Settlement
+from stress import liquidated
 from stress.aggregate import RATIO_BINS, RATIO_STEP, reduce_tile
 from stress.book import select_accounts
 from stress.engine import FrozenBook, Rows, owners, run_block
@@ -109,6 +110,27 @@ def test_counts_by_hand(seed: int) -> None:
         np.testing.assert_allclose(getattr(accounts, name), value, rtol=1e-12)
     assert want["ratio"][-1].sum() > 5 and want["bad_debt"].sum() > 5
     assert (want["group_square"] > want["group"]).any()
+
+
+@pytest.mark.parametrize("window", [1, 5, 12, 128])
+def test_windows_of_rows_change_nothing(window: int, monkeypatch) -> None:
+    """Also where the last overlaps the one before, and where most are passed over."""
+    rows, valid = outcomes(4), jnp.asarray(np.arange(PATHS) % 3 > 0)
+    quiet = np.isin(np.arange(ROWS), (0, 2, 8, 11))  # alone with something to tell
+    calm = dataclasses.replace(
+        rows,
+        first=jnp.where(quiet[None, :], rows.first, jnp.inf),
+        partial=rows.partial & quiet[None, :],
+        full=rows.full & quiet[None, :],
+    )
+    for some in (rows, calm):
+        monkeypatch.setattr(liquidated, "WINDOW", 3)
+        want = reduce_tile(TIMES, book(), some, valid)
+        monkeypatch.setattr(liquidated, "WINDOW", window)
+        got = reduce_tile(TIMES, book(), some, valid)
+        for mine, theirs in zip(*map(jax.tree.leaves, (got, want)), strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-14)
+    assert int(got[0][0].first[:-1].sum()) > 10
 
 
 def test_money_of_a_path_by_hand() -> None:

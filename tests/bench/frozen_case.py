@@ -15,7 +15,7 @@ from models.account import Account, Market
 from models.margin import tiers_from_leverage
 from models.venue import Assumptions, Funding, Lending, LiquidationRules, Venue
 from stress.engine import FrozenBook, owners
-from stress.frozen import ACCOUNT_TILE, LANES, in_precision
+from stress.frozen import ACCOUNT_TILE, LANES, LENDS, in_precision
 
 TOKENS = 2
 SECOND_TIER = 150_000.0  # USDC, notional where the higher maintenance rate begins
@@ -170,11 +170,19 @@ def _venue(markets: int, tiers) -> Venue:
     )
 
 
+def _lenders(plain: Plain) -> np.ndarray:
+    """Who only lends while all prices move by `LENDS` at most."""
+    units, share = np.abs(plain.size), plain.inverse_leverage - 0.1
+    kept = (units * plain.inverse_leverage).sum(0) * (1 + LENDS)
+    idle = plain.net_cash + plain.size.sum(0) - LENDS * units.sum(0) > kept
+    return idle & ((units * (share - LENDS * np.abs(share))).sum(0) > 0)
+
+
 def _book(plain: Plain, path_tile: int) -> FrozenBook:
     """Tiles as `stress.frozen.freeze` makes them; one group of accounts."""
     accounts, (markets, _) = plain.net_cash.size, plain.size.shape
     room = (plain.equity - 0.35 * plain.supplied.sum(0)) / np.abs(plain.size).sum(0)
-    order = np.argsort(room)  # as `stress.frozen.freeze` does: alike in one tile
+    order = np.lexsort((room, _lenders(plain)))  # as `stress.frozen.freeze`: alike in one tile
     place = np.argsort(order)
     tiles = -(-accounts // ACCOUNT_TILE)
     width = -(-accounts // tiles)
