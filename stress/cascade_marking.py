@@ -96,18 +96,16 @@ def shown(setting: Setting, prices: Prices) -> Market:
 def over_accounts(kernel, shared: int):
     """A kernel `(venue, account, ...)` over paths and accounts: `[p, n]` and `[F, p]` leaves.
 
-    The account is the same on every path, leaves `[..., n]`, or each path's own, `[..., p, n]`.
-
     Args:
-      kernel: takes venue, account, per-account leaves and then `shared` per-path ones.
+      kernel: takes venue, account (leaves `[..., n]`, the same on every path), per-account leaves
+        and then `shared` per-path ones.
       shared: number of trailing arguments that all accounts of a path share.
     """
 
     def run(venue, account, *rest):
         own, common = rest[: len(rest) - shared], rest[len(rest) - shared :]
         inner = (None, -1, *(-1 for _ in own), *(None for _ in common))
-        book = None if account.shared_margin.ndim == 1 else -2
-        outer = (None, book, *(-2 for _ in own), *(-1 for _ in common))
+        outer = (None, None, *(-2 for _ in own), *(-1 for _ in common))
         accounts = jax.vmap(kernel, in_axes=inner, out_axes=-1)
         return jax.vmap(accounts, in_axes=outer, out_axes=-2)(venue, account, *own, *common)
 

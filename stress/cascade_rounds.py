@@ -57,20 +57,20 @@ def play_rounds(
     """
     play = _Rounds(setting, roster, now, previous_mark, order)
     accounts = roster.equity.shape[0]
-    fewest, most = setting.seats, max(accounts, setting.seats)  # a path always finds room
+    fewest = min(setting.seats, state.vault_cash.shape[0] * accounts)
+    most = max(accounts, fewest)  # a path always finds room
 
     def sit(carry):
         waiting, *rest = carry
         near = within_reach(setting, roster, rest[2], REACH) & waiting[:, None]
         wanted = jnp.cumsum(jnp.sum(near, axis=1, dtype=jnp.int32))
-        few = (wanted[-1] <= fewest) | (fewest >= accounts)
+        room = jnp.where(wanted[-1] <= fewest, fewest, most)
+        invited = waiting & (wanted <= room)
         left = (jnp.zeros_like(waiting), *rest)
-        for seats, fits in ((fewest, few), (most, ~few)):
-            invited = waiting & (wanted <= seats)
+        for seats in dict.fromkeys((fewest, most)):
             turn = partial(play.sitting, near & invited[:, None], invited, seats)
-            left = once(fits & jnp.any(waiting), turn, left)
-        served = jnp.where(few, wanted <= fewest, wanted <= most)
-        return left[0] | (waiting & ~served), *left[1:]
+            left = once((room == seats) & jnp.any(waiting), turn, left)
+        return left[0] | (waiting & ~invited), *left[1:]
 
     no = jnp.zeros_like(state.round_limit)
     begun = jnp.zeros(no.shape, jnp.int32)

@@ -1,6 +1,7 @@
 """The project's engine as a contender, and how far another outcome is from its own."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,16 +9,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stress.cascade_block import PATH_TILE, run_cascade
+from stress.cascade_block import path_tile, run_cascade
 from tests.bench.cascade_case import Case, Outcome, engine_inputs
 
 MONEY = ("book_notional", "backstop_notional", "slippage", "bad_debt", "shortfall", "vault_profit")
 
 
-def engine_run(case: Case, tile: int = PATH_TILE) -> Callable[[], tuple]:
+def engine_run(case: Case) -> Callable[[], tuple]:
     """A function that runs the engine on the case and waits for it; compiled at its first call."""
     inputs = engine_inputs(case)
     paths = case.mark.shape[0]
+    tile = math.gcd(path_tile(paths, len(case.cash)), paths)
     keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(0), i))(jnp.arange(paths))
     valid = jnp.ones(paths, bool)
 
