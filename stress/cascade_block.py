@@ -75,7 +75,7 @@ def plan_cascade(
         found = f"true, with {' and '.join(venue.quotes)} in the book"
         raise InputError(campaign.file, "feedback", found, allowed)
     figures = cascade_figures(spec, campaign.file, assets)
-    tile = path_tile(spec.paths, len(margin_accounts(book).owner))
+    tile = path_tile(min(spec.paths, spec.block), len(margin_accounts(book).owner))
     frozen, groups = cascade_book(book, venue, tile, spec.precision)
     impact, stands = impact_model(figures), backstops(figures)
     settings = {}
