@@ -82,9 +82,7 @@ def close_by_rank(
     """
     available = jnp.where(called, contracts, 0)
     places = _in_order(ranks, called)
-    ordered = jnp.sort(
-        places, stable=False
-    )  # of integers alone: five times faster than with places
+    ordered = jnp.sort(places, stable=False)  # integers alone are sorted five times faster
     low, high = jnp.zeros((), jnp.int32), jnp.full((), ranks.shape[0], jnp.int32)
 
     def halve(_, ends):  # the highest place down to which the offer is not yet used up
@@ -104,9 +102,8 @@ def close_by_rank(
 def _in_order(ranks: Float[Array, "n"], called: Bool[Array, "n"]) -> Int[Array, "n"]:
     """Integers in the order of the ranks: bits of a float that is not negative grow with it."""
     whole = jnp.int64 if ranks.dtype == jnp.float64 else jnp.int32
-    bits = jax.lax.bitcast_convert_type(jnp.maximum(ranks, 0) + 0.0, whole)
-    bits = jnp.where(jnp.isnan(ranks), -1, jnp.where(ranks > 0, bits, 0))
-    return jnp.where(called, bits, -2)
+    bits = jax.lax.bitcast_convert_type(jnp.where(ranks > 0, ranks, 0), whole)
+    return jnp.where(called, jnp.where(jnp.isnan(ranks), -1, bits), -2)
 
 
 def share_to_cover(

@@ -142,7 +142,7 @@ def _to_vault(seats: Seats, seen, action, state: State, previous_mark, offers, f
     ended = ends & ~seats.portfolio
     cash = jnp.where(ended, 0, jnp.where(takes, cash - moved, own.cash))
     gained = jnp.where(takes & seats.portfolio, gained, 0)
-    cash_in, kept, short, charged, opened, turned, closed = seats.totals(
+    cash_in, kept, short, charged, opened, turned, given = seats.totals(
         moved,
         jnp.where(takes, jnp.maximum(margin, 0), 0),
         jnp.where(ended, jnp.maximum(-value, 0), gained),
@@ -164,7 +164,7 @@ def _to_vault(seats: Seats, seen, action, state: State, previous_mark, offers, f
         measures=measures,
         vault_cash=state.vault_cash + cash_in,
         vault_size=state.vault_size + opened,
-        contracts=state.contracts - closed,
+        contracts=state.contracts - given,
         parties=booked(state.parties, vault=cash_in),
     )
     own = dataclasses.replace(own, cash=cash, size=own.size - gone)

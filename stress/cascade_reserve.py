@@ -126,8 +126,12 @@ def follow(
     base, out, new = jnp.minimum(own.pool, wanted), _out(own.pool, wanted), _new(own.pool, wanted)
     short = (wanted > own.pool) & ((out_share < 1) | ((new_share < 1) & (new > 0)))
     pool = jnp.where(short, base + out_share * out + new_share * new, wanted)
-    both = (loans + news, idle - outs)  # of a draw cut short what is lent and owed may cancel
-    both = once(jnp.any((paid < 1) | (lent < 1)), lambda _: loans_and_idle(pool), both)
+    cut = (paid < 1) | (lent < 1)  # where what an account keeps lent and newly owes may cancel
+
+    def counted(sums):  # on those paths alone: a path does not depend on others of its tile
+        return tuple(jnp.where(cut, a, b) for a, b in zip(loans_and_idle(pool), sums, strict=True))
+
+    both = once(jnp.any(cut), counted, (loans + news, idle - outs))
     refused = (1 - paid) * outs + (1 - lent) * news
     sums = {"loans": both[0], "idle": both[1], "refused": refused}
     if where is not None:

@@ -53,6 +53,15 @@ def test_closing_follows_the_ranks(seed):
     assert (got[~called] == 0).all() and (got <= contracts + 1e-12).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_ranks_that_are_not_numbers_are_closed_last(dtype):
+    ranks = jnp.asarray(np.array([np.nan, 0.0, 2.0, np.inf, 1e-30, -0.0], dtype))
+    one, called = jnp.ones(6, dtype), jnp.asarray([True, True, True, True, True, False])
+    for offered, want in ((1, [3]), (2, [2, 3]), (3, [2, 3, 4]), (4, [1, 2, 3, 4]), (9, range(5))):
+        got = np.asarray(close_by_rank(ranks, one, called, jnp.asarray(offered, dtype)))
+        assert set(np.flatnonzero(got)) == set(want)
+
+
 def test_a_bankrupt_account_offers_what_restores_it():
     sizes, gains = (jnp.asarray(2.0), jnp.asarray(-1.0)), (jnp.asarray(10.0), jnp.asarray(5.0))
     share, offers = share_to_cover(jnp.asarray(-8.0), sizes, gains)
