@@ -151,24 +151,6 @@ def test_a_wrong_rule_shows(monkeypatch, module, name, value):
     )
 
 
-def test_a_path_does_not_depend_on_the_others_of_its_tile():
-    """In float32, where sums in another order show; some of the paths are refused liquidity."""
-    refused = False
-    for seed in range(3):
-        accounts, paths, rules, settings = random_case(seed, shape=SHAPES[0], coin=1)
-        together = run(accounts, paths, rules, settings, np.float32)[2]
-        again = run(accounts, paths[::-1], rules, settings, np.float32)[2]
-        twice = run(accounts, paths[:1] * 4, rules, settings, np.float32)[2]
-        cut = np.asarray(together.measures.refused) > 0
-        refused |= cut.any() and not cut.all()
-        for name in ("loans", "idle", "supply", "borrowed"):
-            want, back, alone = (
-                np.asarray(getattr(x.reserve, name)) for x in (together, again, twice)
-            )
-            assert (back[::-1] == want).all() and (alone == want[0]).all(), (seed, name)
-    assert refused
-
-
 @pytest.mark.slow
 def test_two_hundred_books_with_fifty_paths():
     """200 books x 50 paths x 60 steps, every order and shape; run by `make test-slow`."""
