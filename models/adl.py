@@ -82,17 +82,16 @@ def close_by_rank(
     """
     available = jnp.where(called, contracts, 0)
     places = _in_order(ranks, called)
-    ordered = jnp.sort(places, stable=False)  # integers alone are sorted five times faster
-    low, high = jnp.zeros((), jnp.int32), jnp.full((), ranks.shape[0], jnp.int32)
 
-    def halve(_, ends):  # the highest place down to which the offer is not yet used up
+    def halve(ends):  # the highest place down to which the offer is used up
         low, high = ends
-        middle = (low + high) // 2
-        enough = jnp.sum(jnp.where(places >= ordered[middle], available, 0)) >= offered
+        middle = low + (high - low) // 2
+        enough = jnp.sum(jnp.where(places >= middle, available, 0)) >= offered
         return jnp.where(enough, middle, low), jnp.where(enough, high, middle)
 
-    low, _ = jax.lax.fori_loop(0, ranks.shape[0].bit_length(), halve, (low, high))
-    last, first = places == ordered[low], places > ordered[low]
+    ends = (jnp.min(places), jnp.max(places) + 1)
+    low, _ = jax.lax.while_loop(lambda ends: ends[1] - ends[0] > 1, halve, ends)
+    last, first = places == low, places > low
     left = offered - jnp.sum(jnp.where(first, available, 0))
     tied = jnp.where(last, available, 0)
     before = jnp.cumsum(tied) - tied

@@ -13,6 +13,7 @@ of size path x step x account exists. The state is `stress.cascade_state.State`.
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,7 @@ from models.liquidation import Holding
 from models.reserve import Reserve, used_share
 from stress.cascade_book import roster_of
 from stress.cascade_inventory import pay_takeover_loss, rescue_vault, sell_inventory
+from stress.cascade_lanes import in_lanes, lanes_here
 from stress.cascade_marking import once, prices_at, total
 from stress.cascade_outside import outside_flows, start_outside
 from stress.cascade_record import start_record
@@ -46,7 +48,11 @@ class Seen:
 
 
 def play(
-    setting: Setting, groups: Sequence[Group], order: Bool[Array, "p N"], series: Now
+    setting: Setting,
+    groups: Sequence[Group],
+    order: Bool[Array, "p N"],
+    series: Now,
+    lanes: int | None = None,
 ) -> tuple[State, Seen]:
     """Plays a tile of paths from now to the horizon.
 
@@ -55,6 +61,7 @@ def play(
       groups: margin accounts by structure, leaves `[..., n]`.
       order: whether perpetuals are liquidated before loans, accounts group after group.
       series: the world outside, leaves `[T, ...]`, index 0 = now.
+      lanes: paths that are played side by side, a divisor of `p`; None: what suits the machine.
 
     Returns:
       (final state; what was seen at every time).
@@ -66,6 +73,14 @@ def play(
       hyperstress design, "What is simulated", sections 2 to 4, 2026-11.
     """
     roster = roster_of(setting, groups)
+    lanes = lanes_here(order.shape[0]) if lanes is None else lanes
+    return in_lanes(partial(_play, setting, roster), order, series, lanes)
+
+
+def _play(
+    setting: Setting, roster: Roster, order: Bool[Array, "l N"], series: Now
+) -> tuple[State, Seen]:
+    """Plays the paths of a lane, all at once."""
 
     def body(state, now):
         state = step(setting, roster, order, now, state)

@@ -45,11 +45,12 @@ def close_winners(setting: Setting, roster: Roster, state: State, previous_mark,
     called = ~seen.beyond & ~seen.unfunded
     price = (previous_mark - state.prices.paid).astype(own.cash.dtype)
     entry = jnp.where(roster.entry > 0, roster.entry, 1).astype(jnp.float64)
-    some = (offered > 0).reshape(-1)
-    offers = jnp.nonzero(some, size=some.shape[0], fill_value=0)[0]
+    begun = (offered > 0).reshape(-1)
 
-    def one(i, so_far: Closed) -> Closed:
-        m, side, p = jnp.unravel_index(offers[i], offered.shape)
+    def one(carry: tuple[jax.Array, Closed]) -> tuple[jax.Array, Closed]:
+        left, so_far = carry
+        i = jnp.argmax(left)
+        m, side, p = jnp.unravel_index(i, offered.shape)
         before = so_far.size[m, p]
         size, at = before.astype(jnp.float64), previous_mark[m, p]
         able = eligible(at, entry[m], size, value[p], side == 0) & called[p] & (size != 0)
@@ -58,12 +59,12 @@ def close_winners(setting: Setting, roster: Roster, state: State, previous_mark,
         change = (-jnp.sign(size) * closed).astype(before.dtype)
         units = jnp.sum(change.astype(jnp.float64))
         after = jnp.where(change == -before, 0, before + change)
-        return Closed(
-            size=so_far.size.at[m, p].set(after),
-            cash=so_far.cash.at[p].add(-change * price[m, p]),
-            units=so_far.units.at[m, p].add(units),
-            filled=so_far.filled.at[m, side, p].set(jnp.sum(closed)),
-            paid=so_far.paid.at[p].add(-units * (mark[m, p] - at)),
+        return left & (jnp.arange(left.shape[0]) != i), Closed(
+            size=_at(so_far.size, after, m, p),
+            cash=_at(so_far.cash, so_far.cash[p] - change * price[m, p], p),
+            units=_at(so_far.units, so_far.units[m, p] + units, m, p),
+            filled=_at(so_far.filled, jnp.sum(closed), m, side, p),
+            paid=_at(so_far.paid, so_far.paid[p] - units * (mark[m, p] - at), p),
         )
 
     begin = Closed(
@@ -73,4 +74,11 @@ def close_winners(setting: Setting, roster: Roster, state: State, previous_mark,
         filled=jnp.zeros_like(offered),
         paid=jnp.zeros_like(state.vault_cash),
     )
-    return jax.lax.fori_loop(0, jnp.sum(some), one, begin)
+    return jax.lax.while_loop(lambda carry: carry[0].any(), one, (begun, begin))[1]
+
+
+def _at(values: Array, new: Array, *place: Array) -> Array:
+    """`values` with the new ones at a place of their leading axes."""
+    block = new.reshape((1,) * len(place) + new.shape)
+    begin = (*place, *(0 for _ in new.shape))
+    return jax.lax.dynamic_update_slice(values, block, begin)

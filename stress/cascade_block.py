@@ -22,6 +22,7 @@ from stress.book import margin_accounts
 from stress.build_cascade import CascadeFigures, backstops, cascade_figures, impact_model
 from stress.cascade import play
 from stress.cascade_book import cascade_book, liquidation_order
+from stress.cascade_lanes import parted
 from stress.cascade_reduce import CascadePaths, reduce_cascade
 from stress.cascade_state import Group, Now, Setting
 from stress.config import Campaign
@@ -33,9 +34,8 @@ from stress.quotes import Today, seen_prices
 from stress.sampling.keys import path_key
 from stress.utilization import NORMALS_PER_STEP
 
-PATH_TILE = 32  # paths of a tile at most: they share what a round costs
+PATH_TILE = 32  # paths of a tile at most: reduced together, played so unless a lane takes fewer
 TILE_CELLS = 2**17  # paths x accounts of a tile at most, which bounds memory and keeps to the cache
-SHARED = ("index", "time", "hours", "next_hours")  # leaves of the world that all paths share
 ORDER = 0x0C0DE  # folded into a path's key for the order of its liquidations
 
 
@@ -197,16 +197,6 @@ def run_cascade(setting, book, groups, series, keys, valid, tile):
       (sums over tiles, rows of paths, leaves `[P, ...]`).
     """
 
-    def split(x):
-        parts = x.reshape(*x.shape[:-1], x.shape[-1] // tile, tile)  # a book may have no tokens
-        return jnp.moveaxis(parts, -2, 0)
-
-    apart = {
-        f.name: split(getattr(series, f.name))
-        for f in dataclasses.fields(series)
-        if f.name not in SHARED
-    }
-
     def played(inputs):
         parts, tile_keys, counted = inputs
         now = dataclasses.replace(series, **parts)
@@ -218,7 +208,7 @@ def run_cascade(setting, book, groups, series, keys, valid, tile):
         sums, rows = jax.lax.cond(jnp.any(inputs[2]), played, lambda _: nothing, inputs)
         return jax.tree.map(jnp.add, so_far, sums), rows
 
-    inputs = (apart, keys.reshape(-1, tile), valid.reshape(-1, tile))
+    inputs = (parted(series, tile), keys.reshape(-1, tile), valid.reshape(-1, tile))
     first = jax.tree.map(lambda x: x[0], inputs)
     shapes = jax.eval_shape(played, first)
     nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)

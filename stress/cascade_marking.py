@@ -70,9 +70,11 @@ def sums_at(rows: Float[Array, "m p"], places: Sequence[int], count: int) -> Flo
     """Sums of the rows of each place; a row of place -1 is left out."""
     if tuple(places) == tuple(range(count)):
         return rows
-    known = np.asarray(places, int)
-    result = jnp.zeros((count, rows.shape[1]), rows.dtype)
-    return result.at[known[known >= 0]].add(rows[known >= 0])
+    result = [jnp.zeros(rows.shape[1], rows.dtype)] * count
+    for i, place in enumerate(places):
+        if place >= 0:
+            result[place] = result[place] + rows[i]
+    return jnp.stack(result) if result else rows[:0]
 
 
 def shown(setting: Setting, prices: Prices) -> Market:

@@ -148,22 +148,32 @@ def follow(
 
 def _loan(pool, wanted):
     """What stays owed before draws."""
-    return jnp.maximum(jnp.minimum(pool, wanted), 0)
+    return _above(_lesser(pool, wanted))
 
 
 def _idle(pool, wanted):
     """What stays lent before draws."""
-    return jnp.maximum(-jnp.minimum(pool, wanted), 0)
+    return _above(-_lesser(pool, wanted))
 
 
 def _out(pool, wanted):
     """Draw of own supply."""
-    return jnp.minimum(jnp.maximum(wanted - pool, 0), jnp.maximum(-pool, 0))
+    return _above(-_above(-wanted) - pool)
 
 
 def _new(pool, wanted):
     """Draw beyond it: a new loan."""
-    return jnp.maximum(wanted - pool, 0) - _out(pool, wanted)
+    return _above(wanted - _above(pool))
+
+
+def _above(x):
+    """What is above 0; one comparison where `jnp.maximum` needs several, for NaN on either side."""
+    return jnp.where(x <= 0, 0, x)
+
+
+def _lesser(a, b):
+    """The smaller of both, NaN where `b` is."""
+    return jnp.where(a < b, a, b)
 
 
 PARTS_OF_PLAN = (_loan, _idle, _out, _new)

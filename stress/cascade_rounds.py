@@ -25,7 +25,7 @@ from stress.cascade_marking import (
 )
 from stress.cascade_record import record_first
 from stress.cascade_seats import Seats, leave_seats, note_action, take_seats
-from stress.cascade_state import Now, Prices, Roster, Setting, State
+from stress.cascade_state import SEATS, Now, Prices, Roster, Setting, State
 from stress.cascade_trades import (
     book_orders,
     execute_orders,
@@ -56,8 +56,9 @@ def play_rounds(
       (state after the rounds, bool `[p]`: something was liquidated).
     """
     play = _Rounds(setting, roster, now, previous_mark, order)
-    accounts = roster.equity.shape[0]
-    fewest = min(setting.seats, state.vault_cash.shape[0] * accounts)
+    accounts, paths = roster.equity.shape[0], state.vault_cash.shape[0]
+    seats = SEATS[paths == 1] if setting.seats is None else setting.seats
+    fewest = min(seats, paths * accounts)
     most = max(accounts, fewest)  # a path always finds room
 
     def sit(carry):

@@ -14,9 +14,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from models.account import Account
 from models.liquidation import Action, Holding
+from stress.cascade_places import gathered, places, put
 from stress.cascade_state import Record, Roster, State
 
-WORD = 32  # flags of a machine word
 CHANGED = ("cash", "size", "supplied", "cooldown")  # what rounds change of a holding
 NOTED = ("first", "equity", "loan", "notional", "collateral", "ratio")  # at a first liquidation
 
@@ -39,10 +39,15 @@ class Seats:
 
     def of_path(self, values: Array) -> Array:
         """`[..., k]`: to each seat the value `[..., p]` of its path."""
+        if self.paths == 1:
+            return jnp.broadcast_to(values, (*values.shape[:-1], self.path.shape[0]))
         return jnp.take(values, self.path, axis=-1, mode="clip")
 
     def total(self, values: Array) -> Float[Array, "... p"]:
         """Sums over the seats of each path, float64; empty seats count for nobody."""
+        if self.paths == 1:
+            own = jnp.where(self.taken, values.astype(jnp.float64), 0)
+            return jnp.sum(own, axis=-1, keepdims=True)
         zero = jnp.zeros((*values.shape[:-1], self.paths))
         return zero.at[..., self.path].add(values.astype(jnp.float64), mode="drop")
 
@@ -52,59 +57,11 @@ class Seats:
 
     def some(self, *flags: Bool[Array, "k"]) -> Bool[Array, "f p"]:
         """Paths of which some seat has a flag, a row for each of the flags."""
+        if self.paths == 1:
+            return jnp.stack([jnp.any(x & self.taken, keepdims=True) for x in flags])
         zero = jnp.zeros((len(flags), self.paths), jnp.int32)
         ones = jnp.stack(flags).astype(jnp.int32)
         return zero.at[:, self.path].add(ones, mode="drop") > 0
-
-
-def places(flags: Bool[Array, "p N"], seats: int) -> tuple[Int[Array, "k"], Int[Array, "k"]]:
-    """Rows and columns of the flags that are set, row after row, ascending.
-
-    Flags are packed into words. Each word that has any is noted at the seat of its first one, those
-    after it have the same word or a later one; the bit is found in the word by halves.
-
-    Args:
-      flags: of `N` accounts on `p` paths.
-      seats: `k`, how many places are wanted at most.
-
-    Returns:
-      The first `k` places; row `p` and column 0 where there are no more.
-
-    Errors:
-      Raises nothing; set flags beyond the first `k` are left out.
-    """
-    paths, count = flags.shape
-    width = -(-count // WORD)
-    words = paths * width
-    padded = jnp.pad(flags, ((0, 0), (0, width * WORD - count)))
-    bits = jnp.left_shift(jnp.uint32(1), jnp.arange(WORD, dtype=jnp.uint32))
-    packed = jnp.sum(
-        jnp.where(padded.reshape(words, WORD), bits, jnp.uint32(0)), axis=1, dtype=jnp.uint32
-    )
-    ones = jax.lax.population_count(packed).astype(jnp.int32)
-    upto = jnp.cumsum(ones)
-    begin = upto - ones  # how many flags are set before a word
-    wanted = jnp.arange(seats, dtype=jnp.int32)
-    at = jnp.where(ones > 0, begin, seats)
-    number = jnp.arange(words, dtype=jnp.int32)
-    word = jax.lax.cummax(jnp.zeros_like(wanted).at[at].max(number, mode="drop"))
-    rank = (wanted - begin[word]).astype(jnp.uint32)
-    place = (word % width) * WORD + _bit(packed[word], rank)
-    some = wanted < upto[-1]
-    return jnp.where(some, word // width, paths), jnp.where(some, place, 0)
-
-
-def _bit(word, rank) -> Array:
-    """Place of the set bit number `rank` (0 = lowest) of a word, int32."""
-    place = jnp.zeros_like(word)
-    for half in (16, 8, 4, 2, 1):
-        low = word & jnp.uint32((1 << half) - 1)
-        inside = jax.lax.population_count(low)
-        beyond = rank >= inside
-        rank = jnp.where(beyond, rank - inside, rank)
-        word = jnp.where(beyond, word >> half, low)
-        place = place + jnp.where(beyond, jnp.uint32(half), jnp.uint32(0))
-    return place.astype(jnp.int32)
 
 
 def take_seats(
@@ -144,21 +101,10 @@ def take_seats(
     )
 
 
-def gathered(values: Array, path: Int[Array, "k"], who: Int[Array, "k"]) -> Array:
-    """`[..., k]` of `[..., p, N]`; what lies in an empty seat is somebody else's."""
-    return values.at[..., path, who].get(mode="clip")
-
-
-def put(into: Array, path: Int[Array, "k"], who: Int[Array, "k"], values: Array) -> Array:
-    """`into` `[..., p, N]` with values `[..., k]` at their places; on path `p`: nowhere."""
-    return into.at[..., path, who].set(values, mode="drop")
-
-
 def put_back(seats: Seats, held: Holding) -> Holding:
     """Holdings of the book with what rounds have changed of those in the seats."""
-    back = {name: put(getattr(held, name), seats.path, seats.who, getattr(seats.held, name))
-            for name in CHANGED}  # fmt: skip
-    return dataclasses.replace(held, **back)
+    old, new = ({name: getattr(x, name) for name in CHANGED} for x in (held, seats.held))
+    return dataclasses.replace(held, **put(old, seats.path, seats.who, new))
 
 
 def looked_up(seats: Seats, held: Holding) -> Seats:
@@ -179,12 +125,14 @@ def leave_seats(seats: Seats, first: Bool[Array, "k"], state: State) -> State:
       The state after it.
     """
 
-    def noted(name, where):
-        old, new = (getattr(x, name) for x in (state.record, seats.record))
+    def noted(names, where):
+        old, new = (
+            {name: getattr(x, name) for name in names} for x in (state.record, seats.record)
+        )
         return put(old, jnp.where(where, seats.path, seats.paths), seats.who, new)
 
-    values = {name: noted(name, first) for name in NOTED}
-    values |= {name: noted(name, getattr(seats.record, name)) for name in ("partial", "full")}
+    acted = {name: noted((name,), getattr(seats.record, name)) for name in ("partial", "full")}
+    values = noted(NOTED, first) | acted["partial"] | acted["full"]
     record = dataclasses.replace(state.record, **values)
     return dataclasses.replace(state, held=put_back(seats, state.held), record=record)
 

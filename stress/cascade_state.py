@@ -20,7 +20,7 @@ from models.venue import Venue
 from stress.utilization_model import Spike, UtilizationModel
 
 Paths = Float[Array, "p"]
-SEATS = 256  # for all paths of a tile; as many as accounts where more are wanted
+SEATS = {True: 64, False: 256}  # for one path alone, for several; as many as accounts at need
 
 
 @jax.tree_util.register_dataclass
@@ -42,7 +42,7 @@ class Setting:
     token_asset: tuple[int, ...] = field(metadata={"static": True})  # -1: none
     lending: str = field(metadata={"static": True})  # react, book or process
     round_limit: int = field(metadata={"static": True})
-    seats: int = field(default=SEATS, metadata={"static": True})
+    seats: int | None = field(default=None, metadata={"static": True})  # None: as in `SEATS`
     driver: int = field(metadata={"static": True})  # asset whose return moves lenders; -1: none
     rules: Venue  # in the precision of the run
     venue: Venue  # float64, for path-level arithmetic

@@ -216,11 +216,11 @@ def series_of(paths, rules, assets) -> Now:
     )
 
 
-played = jax.jit(play)
+played = jax.jit(play, static_argnames="lanes")
 residuals = jax.jit(path_residual)
 
 
-def run(accounts, paths, rules, settings, dtype=jnp.float64, **changes):
+def run(accounts, paths, rules, settings, dtype=jnp.float64, lanes=None, **changes):
     """(groups, places of accounts in them, final state, what was seen) of paths of one grid."""
     assets = list(settings["impact"])
     groups, places = groups_of(accounts, rules, paths[0], dtype)
@@ -228,5 +228,5 @@ def run(accounts, paths, rules, settings, dtype=jnp.float64, **changes):
     width = len(paths)
     coins = [bool(accounts[k]["coin"]) for index in places for k in index]
     order = jnp.array(np.tile(coins, (width, 1)))
-    state, seen = played(setting, tuple(groups), order, series_of(paths, rules, assets))
+    state, seen = played(setting, tuple(groups), order, series_of(paths, rules, assets), lanes)
     return groups, places, state, seen

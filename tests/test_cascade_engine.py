@@ -35,10 +35,12 @@ def gross_of(accounts, paths) -> np.ndarray:
     return np.array(worth)
 
 
-def compared(seed: int, count: int = 4, steps: int = 60, **case: Any) -> tuple[list[str], Counter]:
+def compared(
+    seed: int, count: int = 4, steps: int = 60, lanes: int | None = None, **case: Any
+) -> tuple[list[str], Counter]:
     """Sentences about everything in which engine and oracle differ; events of the oracle."""
     accounts, paths, rules, settings = random_case(seed, count=count, steps=steps, **case)
-    groups, places, state, seen = run(accounts, paths, rules, settings)
+    groups, places, state, seen = run(accounts, paths, rules, settings, lanes=lanes)
     gross = gross_of(accounts, paths)
     book = gross.sum()
     wrong, events = [], Counter()
@@ -114,6 +116,13 @@ def everything() -> tuple[list[str], Counter]:
 
 def test_the_engine_agrees_with_the_oracle():
     wrong, _ = everything()
+    assert not wrong, "\n".join(wrong[:12])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_paths_side_by_side_agree_with_the_oracle_too(seed):
+    """As a GPU plays them; elsewhere a path is played by itself."""
+    wrong, _ = compared(seed, lanes=4, shape=SHAPES[seed % 3])
     assert not wrong, "\n".join(wrong[:12])
 
 

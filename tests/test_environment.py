@@ -5,12 +5,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
 from stress import environment
-from stress.environment import NO_LIBRARY_FUSION, VECTOR_WIDTH, check_versions, prepare_environment
+from stress.environment import (
+    LESS_OPTIMISED,
+    NO_LIBRARY_FUSION,
+    VECTOR_WIDTH,
+    WHOLE_LOOPS,
+    check_versions,
+    loops_are_programs,
+    prepare_environment,
+)
 from stress.errors import EnvironmentUnusable
 
+ALWAYS = f"{NO_LIBRARY_FUSION} {WHOLE_LOOPS} {LESS_OPTIMISED}"
 ROOT = Path(__file__).resolve().parents[1]
 WITH_AVX512 = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512dq\n"
 WITHOUT = "processor\t: 0\nflags\t\t: fpu avx2 avx512dq\nbugs\t\t: avx512f\n"
@@ -37,12 +47,39 @@ def versions(monkeypatch, **installed):
     monkeypatch.setattr(environment.metadata, "version", version)
 
 
-def test_sets_double_precision_and_both_flags(fresh):
+def test_sets_double_precision_and_its_flags(fresh):
+    assert not loops_are_programs()
     prepare_environment(fresh)
     assert os.environ["JAX_ENABLE_X64"] == "1"
-    assert os.environ["XLA_FLAGS"] == f"{NO_LIBRARY_FUSION} {VECTOR_WIDTH}"
+    assert os.environ["XLA_FLAGS"] == f"{ALWAYS} {VECTOR_WIDTH}"
     prepare_environment(fresh)
-    assert os.environ["XLA_FLAGS"] == f"{NO_LIBRARY_FUSION} {VECTOR_WIDTH}"
+    assert os.environ["XLA_FLAGS"] == f"{ALWAYS} {VECTOR_WIDTH}"
+    assert loops_are_programs()
+
+
+def test_other_options_of_the_backend_stand_and_leave_loops_alone(fresh, monkeypatch):
+    given = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1024"
+    monkeypatch.setenv("XLA_FLAGS", given)
+    prepare_environment(fresh)
+    assert os.environ["XLA_FLAGS"].startswith(given) and not loops_are_programs()
+
+
+def test_a_loop_is_one_program_here():
+    """Control: with a scatter it is not, so what the text shows can fail."""
+    assert loops_are_programs()
+    wide = jax.numpy.ones(100_000)
+
+    def text(change):
+        def loop(x):
+            return jax.lax.fori_loop(0, 100, lambda i, x: change(x), x)
+
+        return jax.jit(loop).lower(wide).compile().as_text()
+
+    def scattered(x):
+        return x.at[(x > 1).astype(int)[::3]].add(jax.numpy.cos(x[::3]))
+
+    assert "xla_cpu_small_call" in text(lambda x: jax.numpy.cos(x) + x.sum())
+    assert "xla_cpu_small_call" not in text(scattered)
 
 
 @pytest.mark.parametrize("text", [WITHOUT, "", "flags", None])
@@ -51,7 +88,7 @@ def test_wide_vectors_only_where_the_processor_has_them(fresh, tmp_path, text):
     if text is not None:
         cpuinfo.write_text(text)
     prepare_environment(cpuinfo)
-    assert os.environ["XLA_FLAGS"] == NO_LIBRARY_FUSION
+    assert os.environ["XLA_FLAGS"] == ALWAYS
 
 
 def test_what_the_person_set_stands(fresh, monkeypatch):
@@ -59,7 +96,7 @@ def test_what_the_person_set_stands(fresh, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", given)
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
     prepare_environment(fresh)
-    assert os.environ["XLA_FLAGS"] == f"{given} {NO_LIBRARY_FUSION}"
+    assert os.environ["XLA_FLAGS"] == f"{given} {ALWAYS}"
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
 
 
@@ -89,7 +126,7 @@ def test_jax_starts_with_every_flag_and_double_precision():
         "prepare_environment(); import jax, jax.numpy as jnp; check_versions()\n"
         "print(jax.jit(jnp.sum)(jnp.ones(3)).dtype)"
     )
-    flags = f"{VECTOR_WIDTH} {NO_LIBRARY_FUSION}"
+    flags = f"{VECTOR_WIDTH} {ALWAYS}"
     environ = os.environ | {"JAX_ENABLE_X64": "0", "XLA_FLAGS": flags}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True
