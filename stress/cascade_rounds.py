@@ -57,18 +57,20 @@ def play_rounds(
     """
     play = _Rounds(setting, roster, now, previous_mark, order)
     accounts, paths = roster.equity.shape[0], state.vault_cash.shape[0]
-    seats = SEATS[paths == 1] if setting.seats is None else setting.seats
-    fewest = min(seats, paths * accounts)
-    most = max(accounts, fewest)  # a path always finds room
+    usual = SEATS[paths == 1] if setting.seats is None else (setting.seats,)
+    fewest = [min(seats, paths * accounts) for seats in usual]
+    widths = sorted({*fewest, max(accounts, *fewest)})  # a path always finds room
 
     def sit(carry):
         waiting, *rest = carry
         near = within_reach(setting, roster, rest[2], REACH) & waiting[:, None]
         wanted = jnp.cumsum(jnp.sum(near, axis=1, dtype=jnp.int32))
-        room = jnp.where(wanted[-1] <= fewest, fewest, most)
+        room = widths[-1]
+        for seats in reversed(widths[:-1]):
+            room = jnp.where(wanted[-1] <= seats, seats, room)
         invited = waiting & (wanted <= room)
         left = (jnp.zeros_like(waiting), *rest)
-        for seats in dict.fromkeys((fewest, most)):
+        for seats in widths:
             turn = partial(play.sitting, near & invited[:, None], invited, seats)
             left = once((room == seats) & jnp.any(waiting), turn, left)
         return left[0] | (waiting & ~invited), *left[1:]
