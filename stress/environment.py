@@ -36,7 +36,8 @@ def prepare_environment(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
       at 0.5 to 1 us (measured 2026-11-26), unless the loop works on less than 1 KiB. A loop with
       a scatter, a sort or a call of a library stays as it is;
     - LLVM's second level of optimisation in the place of its third, which takes a fifth longer
-      for such programs and gives the same speed (likewise).
+      for such programs and gives the same speed (likewise; not tried on a GPU, where XLA takes
+      the level too).
 
     XLA aborts the process on a flag it does not know, so they are added only for the releases
     they were tried on (0.10.1, 0.10.2, 0.12.0.1 and what lies between). Does nothing to the flags
