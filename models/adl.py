@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from models.account import Scalar
+from models.sums import total
 
 
 def rank(mark: Scalar, entry: Scalar, size: Scalar, account_value: Scalar) -> Scalar:
@@ -86,8 +87,12 @@ def close_by_rank(
     def halve(ends):  # the highest place down to which the offer is used up
         low, high = ends
         middle = low + (high - low) // 2
-        enough = jnp.sum(jnp.where(places >= middle, available, 0)) >= offered
-        return jnp.where(enough, middle, low), jnp.where(enough, high, middle)
+        enough = total(available, lambda x, at: jnp.where(at >= middle, x, 0), places) >= offered
+        low, high = jnp.where(enough, middle, low), jnp.where(enough, high, middle)
+        inside = (places >= low) & (places < high)  # never nobody: go on between those there are
+        return jnp.min(places, where=inside, initial=high), 1 + jnp.max(
+            places, where=inside, initial=low
+        )
 
     ends = (jnp.min(places), jnp.max(places) + 1)
     low, _ = jax.lax.while_loop(lambda ends: ends[1] - ends[0] > 1, halve, ends)

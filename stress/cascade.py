@@ -23,10 +23,11 @@ from models.impact import decay, depth_multiplier, of_assets
 from models.ledger import nothing, residual
 from models.liquidation import Holding
 from models.reserve import Reserve, used_share
+from models.sums import total
 from stress.cascade_book import roster_of
 from stress.cascade_inventory import pay_takeover_loss, rescue_vault, sell_inventory
 from stress.cascade_lanes import in_lanes, lanes_here
-from stress.cascade_marking import once, prices_at, total
+from stress.cascade_marking import once, prices_at
 from stress.cascade_outside import outside_flows, start_outside
 from stress.cascade_record import start_record
 from stress.cascade_reserve import accrue, coming_rates, follow, start_of_book

@@ -10,8 +10,9 @@ from models.impact import decay
 from models.ledger import booked
 from models.lending import absorb_loss
 from models.liquidation import Holding
+from models.sums import total
 from stress.cascade_handover import deleverage
-from stress.cascade_marking import once, rows_at, sums_at, total
+from stress.cascade_marking import once, rows_at, sums_at
 from stress.cascade_state import Now, Roster, Setting, State
 from stress.cascade_trades import execute_orders, moved_prices
 

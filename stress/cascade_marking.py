@@ -4,7 +4,7 @@ Axes as in `stress.cascade_state`.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -27,8 +27,6 @@ from models.liquidation import (
 from models.reach import near
 from stress.cascade_seats import Seats
 from stress.cascade_state import Group, Now, Prices, Roster, Setting, State
-
-PARTS = 16  # a power of 2: sums side by side, which a processor adds at once
 
 
 def prices_at(setting: Setting, now: Now, transient, permanent, before: Prices) -> Prices:
@@ -153,29 +151,6 @@ def orders_of(setting: Setting, seats: Seats, prices: Prices, book, now):
     marks = tuple(seats.of_path(prices.mark.astype(held.cash.dtype)))
     units, cooldown = orders(setting.rules, held, marks, book, now.astype(held.cooldown.dtype))
     return jnp.stack(units) if units else held.size, cooldown
-
-
-def total(values: Array, of: Callable[..., Array] = lambda x: x, *more: Array) -> Array:
-    """Sum of `of(values, *more)` over accounts, the last axis, float64.
-
-    In `PARTS` rows side by side, then along them; `of`, element by element, is taken of each row,
-    so that what is summed is never written.
-    """
-    given = (values, *more)
-    width = values.shape[-1] // PARTS
-
-    def part(start, stop):
-        return of(*(x[..., start:stop] for x in given)).astype(jnp.float64)
-
-    if width < 2:
-        return jnp.sum(part(0, None), axis=-1)
-    rows = [part(i * width, (i + 1) * width) for i in range(PARTS)]
-    while len(rows) > 1:
-        rows = [a + b for a, b in zip(rows[::2], rows[1::2], strict=True)]
-    summed = jnp.sum(rows[0], axis=-1)
-    if values.shape[-1] > PARTS * width:
-        summed = summed + jnp.sum(part(PARTS * width, None), axis=-1)
-    return summed
 
 
 def of_groups(groups: Sequence[Group], held: Holding) -> list[Holding]:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from models.account import Account
 from models.liquidation import Figures
-from stress.cascade_marking import prices_at, see_closely
+from stress.cascade_marking import once, prices_at, see_closely
 from stress.cascade_seats import Seats
 from stress.cascade_state import Measures, Now, Record, Setting, State
 
@@ -70,14 +70,20 @@ def _attributed(
     still = jnp.zeros_like(state.transient)
     begin = dataclasses.replace(state.prices, passed=still)
     calm = prices_at(setting, now, still, still, begin)
-    without = see_closely(setting, seats, calm)
-    pushed = new & ~(without.beyond | without.unfunded)
+
+    def at_calm_prices(_):
+        without = see_closely(setting, seats, calm)
+        return new & ~(without.beyond | without.unfunded)
+
+    # A loop's result is written down; else each sum below would margin all seats anew.
+    pushed = once(jnp.any(new), at_calm_prices, jnp.zeros_like(new))
     account, held = seats.account, seats.held
     was, at = ((seats.of_path(x.mark), seats.of_path(x.token)) for x in (calm, state.prices))
     exposed = jnp.stack(exposures(setting, account, held, seen.equity, at, assets))
     shares = _shares(setting, account, held, at, was, assets)
+    at_once = 1 if seats.paths == 1 else AT_ONCE
     own, other = (jnp.where(pushed[None], x, 0).astype(jnp.float64) for x in (exposed, shares))
-    caused = jax.lax.map(lambda part: seats.total(part[None] * own), other, batch_size=AT_ONCE)
+    caused = jax.lax.map(lambda part: seats.total(part[None] * own), other, batch_size=at_once)
     return dataclasses.replace(
         old,
         first_value=old.first_value + seats.total(jnp.where(new[None], exposed, 0)),

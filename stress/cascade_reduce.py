@@ -13,11 +13,12 @@ from jaxtyping import Array, Float, Int
 
 from models.status import EMPTY_DEPTH, NON_FINITE, OK, RESIDUAL, ROUND_LIMIT
 from models.step import Settlement
+from models.sums import total
 from stress.aggregate import reduce_tile
 from stress.cascade import CHANNELS, Seen, path_residual
 from stress.cascade_book import roster_of
 from stress.cascade_inventory import vault_equity
-from stress.cascade_marking import in_one_row, see, total
+from stress.cascade_marking import in_one_row, see
 from stress.cascade_state import Group, Now, Setting, State
 from stress.engine import FrozenBook, Rows
 

@@ -20,7 +20,8 @@ from models.reserve import (
     settled,
     used_share,
 )
-from stress.cascade_marking import in_one_row, once, see, total, wanted_of
+from models.sums import total
+from stress.cascade_marking import in_one_row, once, see, wanted_of
 from stress.cascade_outside import outside_levels, reached
 from stress.cascade_state import Now, Roster, Setting, State
 

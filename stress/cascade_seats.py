@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from models.account import Account
 from models.liquidation import Action, Holding
+from models.sums import total
 from stress.cascade_places import gathered, places, put
 from stress.cascade_state import Record, Roster, State
 
@@ -47,7 +48,9 @@ class Seats:
         """Sums over the seats of each path, float64; empty seats count for nobody."""
         if self.paths == 1:
             own = jnp.where(self.taken, values.astype(jnp.float64), 0)
-            return jnp.sum(own, axis=-1, keepdims=True)
+            if own.ndim == 1:
+                return total(own)[None]
+            return own @ jnp.ones((own.shape[-1], 1))  # rows side by side
         zero = jnp.zeros((*values.shape[:-1], self.paths))
         return zero.at[..., self.path].add(values.astype(jnp.float64), mode="drop")
 

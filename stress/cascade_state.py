@@ -20,7 +20,7 @@ from models.venue import Venue
 from stress.utilization_model import Spike, UtilizationModel
 
 Paths = Float[Array, "p"]
-SEATS = {True: (64, 256), False: (256,)}  # for one path alone, for several; all accounts at need
+SEATS = {True: (96, 384), False: (256,)}  # for one path alone, for several; all accounts at need
 
 
 @jax.tree_util.register_dataclass

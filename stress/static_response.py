@@ -21,9 +21,10 @@ from jaxtyping import Array, Float
 
 from models.impact import displacement
 from models.liquidation import Figures, Holding
+from models.sums import total
 from stress.cascade import start
 from stress.cascade_book import roster_of
-from stress.cascade_marking import figures_of, of_groups, shown, total
+from stress.cascade_marking import figures_of, of_groups, shown
 from stress.cascade_record import exposures
 from stress.cascade_state import Group, Now, Prices, Setting
 
