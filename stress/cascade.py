@@ -26,13 +26,14 @@ from models.reserve import Reserve, used_share
 from models.sums import total
 from stress.cascade_book import roster_of
 from stress.cascade_inventory import pay_takeover_loss, rescue_vault, sell_inventory
-from stress.cascade_lanes import in_lanes, lanes_here
+from stress.cascade_lanes import in_lanes
 from stress.cascade_marking import once, prices_at
 from stress.cascade_outside import outside_flows, start_outside
 from stress.cascade_record import start_record
 from stress.cascade_reserve import accrue, coming_rates, follow, start_of_book
 from stress.cascade_rounds import play_rounds
 from stress.cascade_state import Group, Measures, Now, Prices, Roster, Setting, State
+from stress.lanes import lanes_here
 
 CHANNELS = ("book", "backstop", "takeover", "adl")
 

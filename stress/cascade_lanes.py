@@ -1,10 +1,6 @@
-"""Lanes: the paths of a tile that are played side by side; the others wait for their turn.
+"""Paths of a cascade's tile in lanes (`stress.lanes`): cut, played, and joined again.
 
-Where XLA takes a loop as one program (`stress.environment.loops_are_programs`) a path is best
-played alone: starting an operation costs nothing there, what the path holds stays in the cache, and
-rounds end when its own end. Elsewhere an operation is started for all paths of the tile at once. A
-path's figures are the same but for the order in which they are added. Axes: `p` paths of a tile,
-`l` of a lane.
+Axes: `p` paths of a tile, `l` of a lane.
 """
 
 import dataclasses
@@ -16,14 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from stress.cascade_state import Now, State
-from stress.environment import loops_are_programs
 
 SHARED = ("index", "time", "hours", "next_hours")  # leaves of the world that all paths share
-
-
-def lanes_here(paths: int) -> int:
-    """How many of a tile's paths are best played side by side on this machine."""
-    return 1 if loops_are_programs() and jax.default_backend() == "cpu" else paths
 
 
 def parted(series: Now, width: int) -> dict[str, Array]:

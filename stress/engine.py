@@ -1,10 +1,11 @@
 """The engine: a frozen book along sampled markets, one program per campaign shape.
 
-    market of a block of paths -> tiles of paths -> tiles of accounts -> one scan over time
+    market of a block of paths -> tiles of paths -> lanes -> tiles of accounts -> a scan over time
 
 Nothing of size path x step x account exists: a tile carries `models.step.Passage` through the
-scan and is settled once, at the first liquidation or the horizon. Axes: `P` paths of a block, `p`
-of a tile, `n` margin accounts, `U` accounts of the book, `T` times (0 = now).
+scan and is settled once, at the first liquidation or the horizon. A tile of paths is reduced at
+once; its lanes (`stress.lanes`) are played one after the other. Axes: `P` paths of a block, `p` of
+a tile or lane, `n` margin accounts, `U` accounts of the book, `T` times (0 = now).
 """
 
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from models.step import Passage, Settlement, follow, reached, settle, start, ste
 from models.venue import Venue
 from stress.arrays import device_array
 from stress.course import Course, course_of
+from stress.lanes import lanes_here
 from stress.packed import Packed, packed, unpacked
 
 
@@ -200,6 +202,16 @@ def _shown(account: Account, market: Market, at: Int[Array, "p n"]) -> Market:
 
 def path_rows(venue: Venue, book: FrozenBook, market: Market) -> Rows:
     """All margin accounts along one tile of paths, in the order of `FrozenBook.row`."""
+    paths = market.quote_price.shape[1]
+    lanes = lanes_here(paths)
+    if lanes == paths:
+        return _lane_rows(venue, book, market)
+    rows = jax.lax.map(partial(_lane_rows, venue, book), cut_paths(market, lanes))
+    return jax.tree.map(lambda x: x.reshape(paths, x.shape[-1]), rows)
+
+
+def _lane_rows(venue: Venue, book: FrozenBook, market: Market) -> Rows:
+    """The same of paths that are played side by side."""
 
     def flat(x):
         return jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1)
@@ -249,13 +261,12 @@ def owners(row: np.ndarray, further: np.ndarray, group: np.ndarray, groups: int,
     }
 
 
-def tiles_of_paths(book: FrozenBook, market: Market) -> Market:
-    """Splits the path axis of a block's market, leaves `[F, P, T]` -> `[P / p, F, p, T]`."""
+def cut_paths(market: Market, width: int) -> Market:
+    """The path axis of a market cut into parts: `[F, P, T]` to `[P / width, F, width, T]`."""
 
     def split(x):
-        tiles = x.shape[1] // book.path_tile  # not -1: a book without perpetuals has no rows
-        parts = x.reshape(x.shape[0], tiles, book.path_tile, x.shape[-1])
-        return jnp.moveaxis(parts, 1, 0)
+        parts = x.shape[1] // width  # not -1: a book without perpetuals has no rows
+        return jnp.moveaxis(x.reshape(x.shape[0], parts, width, x.shape[-1]), 1, 0)
 
     return jax.tree.map(split, market)
 
@@ -290,7 +301,7 @@ def run_block(venue, book, market, valid, reduce):
     def reduced(shown, counted):
         return reduce(times, book, path_rows(venue, book, shown), counted)
 
-    inputs = (tiles_of_paths(book, market), valid.reshape(-1, book.path_tile))
+    inputs = (cut_paths(market, book.path_tile), valid.reshape(-1, book.path_tile))
     shapes = jax.eval_shape(lambda i: reduced(*i), jax.tree.map(lambda x: x[0], inputs))
     nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
 

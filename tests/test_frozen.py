@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from engine_cases import Case, random_case
 
+from stress import engine
 from stress.aggregate import reduce_tile
 from stress.book import group_names, margin_accounts, select_accounts
 from stress.engine import FrozenBook, path_rows, run_block
@@ -93,6 +94,26 @@ def test_tiles_of_paths_change_nothing() -> None:
             kept = valid if value.shape == valid.shape else slice(None)
             want = np.asarray(results[0][1][name])[kept]
             np.testing.assert_allclose(np.asarray(value)[kept], want, rtol=1e-11, atol=1e-6)
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_paths_side_by_side_come_to_what_paths_alone_come_to(lanes: int, monkeypatch) -> None:
+    made, book, played = case(), frozen(), []
+    together = engine._lane_rows
+
+    def seen(venue, book, market):
+        played.append(market.quote_price.shape[1])
+        return together(venue, book, market)
+
+    monkeypatch.setattr(engine, "_lane_rows", seen)
+    found = []
+    for width in (lanes, 8):
+        monkeypatch.setattr(engine, "lanes_here", lambda paths, width=width: width)
+        rows = jax.jit(lambda *a: path_rows(*a))(made.venue, book, made.market)
+        found.append({k: np.asarray(x) for k, x in (vars(rows) | vars(rows.settlement)).items()
+                      if k != "settlement"})  # fmt: skip
+    assert played == [lanes, 8]
+    assert_same(*found)
 
 
 def test_padding_is_nobody() -> None:
