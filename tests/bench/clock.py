@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 REPEATS = 5
+REST = 0.1  # seconds between runs: threads of the one before that wait in a loop go to sleep
 
 
 def seconds_by_turns(
@@ -19,6 +20,7 @@ def seconds_by_turns(
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
+            time.sleep(REST)
             begun = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - begun)
