@@ -17,7 +17,7 @@ from stress.cascade_marking import once, prices_at, see_closely
 from stress.cascade_seats import Seats
 from stress.cascade_state import Measures, Now, Record, Setting, State
 
-AT_ONCE = 8  # assets whose displacement is charged at once: more would need A x A figures a seat
+AT_ONCE = 8  # assets charged at once for several paths: more would need A x A figures a seat
 
 
 def start_record(like: Float[Array, "p N"]) -> Record:
@@ -81,7 +81,7 @@ def _attributed(
     was, at = ((seats.of_path(x.mark), seats.of_path(x.token)) for x in (calm, state.prices))
     exposed = jnp.stack(exposures(setting, account, held, seen.equity, at, assets))
     shares = _shares(setting, account, held, at, was, assets)
-    at_once = 1 if seats.paths == 1 else AT_ONCE
+    at_once = 1 if seats.paths == 1 else AT_ONCE  # of a path alone they stay in the cache so
     own, other = (jnp.where(pushed[None], x, 0).astype(jnp.float64) for x in (exposed, shares))
     caused = jax.lax.map(lambda part: seats.total(part[None] * own), other, batch_size=at_once)
     return dataclasses.replace(
