@@ -36,7 +36,7 @@ from stress.cascade_trades import (
 )
 
 SLACK = 1e-9  # of a count of takeover rounds
-REACH = 0.02  # log distance that prices may go within a sitting
+REACH = 0.01  # log distance that prices may go within a sitting
 
 
 def play_rounds(
