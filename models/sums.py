@@ -16,6 +16,17 @@ def total(values: Array, of: Callable[..., Array] = lambda x: x, *more: Array) -
 
     In `PARTS` rows side by side, then along them; `of`, element by element, is taken of each row,
     so that what is summed is never written.
+
+    Args:
+      values: `[..., n]`.
+      of: element by element; the unit of its result is that of the sum.
+      *more: further arguments of `of`, last axis `n`.
+
+    Returns:
+      `[...]`, float64; in another order than that of the accounts, so equal but for rounding.
+
+    Errors:
+      Raises nothing; a NaN gives NaN.
     """
     given = (values, *more)
     width = values.shape[-1] // PARTS
