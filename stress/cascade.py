@@ -113,7 +113,7 @@ def step(setting: Setting, roster: Roster, order, now: Now, state: State) -> Sta
     """One time of the grid; the order of play, as named calls."""
     previous = state.prices
     state = move_factors(setting, now, state)
-    state = accrue(setting, now, previous.oracle, state)
+    state = accrue(roster, now, previous.oracle, state)
     state = outside_flows(setting, now, state)
     state = follow(setting, roster, now, state)
     reserve = jax.lax.cond(now.index == 0, start_of_book, lambda r: r, state.reserve)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from models.ledger import booked
+from models.liquidation import Holding
 from models.reserve import (
     Reserve,
     growths,
@@ -26,11 +27,11 @@ from stress.cascade_outside import outside_levels, reached
 from stress.cascade_state import Now, Roster, Setting, State
 
 
-def accrue(setting: Setting, now: Now, oracle, state: State) -> State:
+def accrue(roster: Roster, now: Now, oracle, state: State) -> State:
     """Funding and interest of the step that ends, on what was held since the step before.
 
     Args:
-      setting: what does not change.
+      roster: the accounts.
       now: the time; its `hours` is the length of the step.
       oracle: displaced perpetual oracles at the end of the previous step, `[M, p]`.
       state: of the end of the previous step; `reserve` holds the growths of this one.
@@ -39,7 +40,7 @@ def accrue(setting: Setting, now: Now, oracle, state: State) -> State:
       The state with interest in everybody's cash, pool positions and their sums grown by it, and
       the funding in what a long has paid per contract.
     """
-    r, own = state.reserve, state.held
+    r, own = state.reserve, borrowers(roster, state.held)
     per_contract = now.funding * now.hours * oracle
     dtype = own.cash.dtype
     growth = jnp.where(
@@ -70,13 +71,28 @@ def accrue(setting: Setting, now: Now, oracle, state: State) -> State:
     )
     return dataclasses.replace(
         state,
-        held=dataclasses.replace(own, cash=cash, pool=pool),
+        held=_with_borrowers(state.held, cash=cash, pool=pool),
         prices=dataclasses.replace(state.prices, paid=state.prices.paid + per_contract),
         vault_cash=state.vault_cash + vault + lent,
         takeover_cash=state.takeover_cash - debt,
         reserve=r,
         parties=parties,
     )
+
+
+def borrowers(roster: Roster, held: Holding) -> Holding:
+    """What accounts hold that can borrow or lend, leaves `[..., p, N - lone]`; others never do."""
+    return jax.tree.map(lambda x: x[..., roster.lone :], held)
+
+
+def _with_borrowers(held: Holding, **values: Array) -> Holding:
+    """The same holdings with new values of those that can borrow: the last of the book."""
+
+    def put(old, new):
+        begin = old.shape[-1] - new.shape[-1]
+        return jax.lax.dynamic_update_slice_in_dim(old, new, begin, axis=-1)
+
+    return dataclasses.replace(held, **{k: put(getattr(held, k), v) for k, v in values.items()})
 
 
 def loans_and_idle(pool: Float[Array, "p N"]) -> tuple[jax.Array, jax.Array]:
@@ -116,8 +132,8 @@ def follow(
         r = dataclasses.replace(r, wanted_supply=supply)
         r = dataclasses.replace(r, outside_borrow=outside_draws(r, target, r.loans, r.idle))
         state = reached(dataclasses.replace(state, reserve=r), now)
-    own = state.held
-    wanted, _ = _wanted(setting, roster, state)
+    own = borrowers(roster, state.held)
+    wanted, _ = _wanted(setting, roster, own, state)
     loans, idle, outs, news = (total(own.pool, part, wanted) for part in PARTS_OF_PLAN)
     paid, lent = honoured(setting.venue, r, loans, idle, outs + news, news)
     limits = setting.venue.assumptions.reserve_liquidity_limits_credit > 0
@@ -142,7 +158,7 @@ def follow(
     r = dataclasses.replace(r, **sums)
     return dataclasses.replace(
         state,
-        held=dataclasses.replace(own, pool=pool, rationed=short),
+        held=_with_borrowers(state.held, pool=pool, rationed=short),
         reserve=dataclasses.replace(r, **settled(r)),
     )
 
@@ -180,15 +196,16 @@ def _lesser(a, b):
 PARTS_OF_PLAN = (_loan, _idle, _out, _new)
 
 
-def _wanted(setting: Setting, roster: Roster, state: State) -> tuple[jax.Array, jax.Array]:
-    """What every account wants of the pool, and whether liquidity limits it, `[p, N]`.
+def _wanted(
+    setting: Setting, roster: Roster, own: Holding, state: State
+) -> tuple[jax.Array, jax.Array]:
+    """What `borrowers` want of the pool, and whether liquidity limits it, `[p, N - lone]`.
 
     Accounts that cannot borrow want nothing; those without positions draw nothing new.
     """
-    wanted, limited = [], []
-    for group, seen in zip(
-        roster.groups, see(setting, roster.groups, state.held, state.prices), strict=True
-    ):
+    wanted, limited = [own.pool[..., :0]], [own.rationed[..., :0]]
+    seen_by_group = see(setting, roster.borrowing, own, state.prices)
+    for group, seen in zip(roster.borrowing, seen_by_group, strict=True):
         account = group.account
         own = wanted_of(setting.rules, account, seen) if account.portfolio else 0 * seen.equity
         wanted.append(own)
@@ -199,8 +216,8 @@ def _wanted(setting: Setting, roster: Roster, state: State) -> tuple[jax.Array, 
 def _follow_alone(setting: Setting, roster: Roster, now: Now, state: State, where) -> State:
     """Each account sees the whole free liquidity of a reserve that the book does not move."""
     limits = (setting.venue.assumptions.reserve_liquidity_limits_credit > 0) & (now.index > 0)
-    own = state.held
-    wanted, limited = _wanted(setting, roster, state)
+    own = borrowers(roster, state.held)
+    wanted, limited = _wanted(setting, roster, own, state)
     free = now.free[:, None].astype(wanted.dtype)
     reach = jnp.where(limits & limited, jnp.maximum(own.pool, 0) + free, jnp.inf)
     short = wanted > reach
@@ -217,7 +234,7 @@ def _follow_alone(setting: Setting, roster: Roster, now: Now, state: State, wher
         supply=now.supply,
         borrowed=jnp.minimum(now.borrow, now.supply),
     )
-    held = dataclasses.replace(own, pool=pool, rationed=short)
+    held = _with_borrowers(state.held, pool=pool, rationed=short)
     return dataclasses.replace(state, held=held, reserve=r)
 
 

@@ -25,7 +25,7 @@ from stress.cascade_marking import (
 )
 from stress.cascade_record import record_first
 from stress.cascade_seats import Seats, leave_seats, note_action, take_seats
-from stress.cascade_state import SEATS, Now, Prices, Roster, Setting, State
+from stress.cascade_state import Now, Prices, Roster, Setting, State
 from stress.cascade_trades import (
     book_orders,
     execute_orders,
@@ -36,7 +36,10 @@ from stress.cascade_trades import (
 )
 
 SLACK = 1e-9  # of a count of takeover rounds
-REACH = 0.01  # log distance that prices may go within a sitting
+REACH = 0.004  # log distance that prices may go within a sitting
+PARTS = (32, 8)  # a path alone has seats for one account in so many of the book, or for all
+FEWEST, LANES = 64, 16  # at least so many, in whole vectors
+SIDE_BY_SIDE = 256  # seats that paths played side by side share, or as many as accounts
 
 
 def play_rounds(
@@ -57,13 +60,13 @@ def play_rounds(
     """
     play = _Rounds(setting, roster, now, previous_mark, order)
     accounts, paths = roster.equity.shape[0], state.vault_cash.shape[0]
-    usual = SEATS[paths == 1] if setting.seats is None else (setting.seats,)
-    fewest = [min(seats, paths * accounts) for seats in usual]
-    widths = sorted({*fewest, max(accounts, *fewest)})  # a path always finds room
+    widths = _widths(setting.seats, accounts, paths)
+    nobody = jnp.zeros((paths, accounts), bool)
 
     def sit(carry):
         waiting, *rest = carry
-        near = within_reach(setting, roster, rest[2], REACH) & waiting[:, None]
+        near = once(waiting.any(), lambda _: within_reach(setting, roster, rest[2], REACH), nobody)
+        near = near & waiting[:, None]
         wanted = jnp.cumsum(jnp.sum(near, axis=1, dtype=jnp.int32))
         room = widths[-1]
         for seats in reversed(widths[:-1]):
@@ -81,6 +84,15 @@ def play_rounds(
     start = (waiting, begun, ~no, state, no)
     *_, state, moved = jax.lax.while_loop(lambda carry: jnp.any(carry[0]), sit, start)
     return state, moved
+
+
+def _widths(seats: int | None, accounts: int, paths: int) -> list[int]:
+    """Numbers of seats that a sitting chooses from, ascending; a path always finds room."""
+    usual = (SIDE_BY_SIDE,) if seats is None else (seats,)
+    if seats is None and paths == 1:
+        usual = tuple(max(-(-accounts // (part * LANES)) * LANES, FEWEST) for part in PARTS)
+    fewest = [min(width, paths * accounts) for width in usual]
+    return sorted({*fewest, max(accounts, *fewest)})
 
 
 @dataclasses.dataclass(frozen=True)

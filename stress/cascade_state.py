@@ -5,6 +5,7 @@ markets, `C` collateral tokens, `A` assets. Account figures are in the precision
 everything of a path is float64.
 """
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,6 @@ from models.venue import Venue
 from stress.utilization_model import Spike, UtilizationModel
 
 Paths = Float[Array, "p"]
-SEATS = {True: (96, 384), False: (256,)}  # for one path alone, for several; all accounts at need
 
 
 @jax.tree_util.register_dataclass
@@ -42,7 +42,7 @@ class Setting:
     token_asset: tuple[int, ...] = field(metadata={"static": True})  # -1: none
     lending: str = field(metadata={"static": True})  # react, book or process
     round_limit: int = field(metadata={"static": True})
-    seats: int | None = field(default=None, metadata={"static": True})  # None: as in `SEATS`
+    seats: int | None = field(default=None, metadata={"static": True})  # None: by the book
     driver: int = field(metadata={"static": True})  # asset whose return moves lenders; -1: none
     rules: Venue  # in the precision of the run
     venue: Venue  # float64, for path-level arithmetic
@@ -77,6 +77,16 @@ class Roster:
     portfolio: Bool[Array, "N"]
     entry: Float[Array, "M N"]
     equity: Float[Array, "N"]
+
+    @property
+    def borrowing(self) -> tuple[Group, ...]:
+        """Groups from the first on that can borrow."""
+        return tuple(itertools.dropwhile(lambda group: not group.account.portfolio, self.groups))
+
+    @property
+    def lone(self) -> int:
+        """Accounts before those: none of them borrows or lends."""
+        return self.equity.shape[0] - sum(group.equity.shape[0] for group in self.borrowing)
 
 
 @jax.tree_util.register_dataclass

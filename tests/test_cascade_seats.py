@@ -112,3 +112,11 @@ def test_a_tile_has_room_for_its_accounts():
     assert path_tile(100_000, 2_000) == 32
     assert path_tile(5, 2_000) == 8
     assert [path_tile(4096, n) for n in (10_000, 100_000, 10**6)] == [8, 1, 1]
+
+
+def test_seats_grow_with_the_book_and_end_with_room_for_all():
+    assert cascade_rounds._widths(None, 2_000, 1) == [64, 256, 2_000]
+    assert cascade_rounds._widths(None, 50_000, 1) == [1_568, 6_256, 50_000]
+    assert cascade_rounds._widths(None, 20, 1) == [20]
+    assert cascade_rounds._widths(None, 2_000, 32) == [256, 2_000]
+    assert cascade_rounds._widths(6, 20, 8) == [6, 20]
