@@ -44,7 +44,8 @@ margin_tables:
 
 @pytest.fixture
 def work() -> Iterator[list[tuple[str, str]]]:
-    """(event, name of the program) of everything that JAX traces or compiles."""
+    """(event, name of the program) of everything that JAX traces or compiles, from nothing on."""
+    jax.clear_caches()  # what tests before left in the process
     seen: list[tuple[str, str]] = []
 
     def listen(event: str, duration_secs: float, **facts: Any) -> None:
