@@ -3,7 +3,6 @@
 One position of one account on one path; batch with `jax.vmap`, accounts last. Money in USDC.
 """
 
-import functools
 from dataclasses import dataclass
 
 import jax
@@ -84,8 +83,11 @@ def maintenance_margin(
     Source:
       Hyperliquid docs, "Margin tiers", read 2026-11-22.
     """
-    lines = [rate[k] * notional - deduction[k] for k in range(rate.shape[0])]
-    return functools.reduce(jnp.maximum, lines)
+    highest = rate[0] * notional - deduction[0]
+    for k in range(1, rate.shape[0]):
+        line = rate[k] * notional - deduction[k]
+        highest = jnp.where(line > highest, line, highest)  # no line alone is NaN: one comparison
+    return highest
 
 
 def maintenance_rate(

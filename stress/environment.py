@@ -17,7 +17,10 @@ MISCOMPILES = (0, 10, 2)
 
 VECTOR_WIDTH = "--xla_cpu_prefer_vector_width=512"
 NO_LIBRARY_FUSION = "--xla_cpu_experimental_ynn_fusion_type="
-WHOLE_LOOPS = f"--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold={2**60}"
+WHOLE_LOOPS = (  # and of LLVM: loops over the rows of many markets are vectorised too
+    f"--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold={2**60},"
+    "-vectorize-memory-check-threshold=5000"
+)
 LESS_OPTIMISED = "--xla_backend_optimization_level=2"
 
 
@@ -34,7 +37,9 @@ def prepare_environment(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
     - 512-bit vectors where the processor has AVX-512: XLA takes 256 bits by itself;
     - loops as one program each: by itself XLA starts every operation of a loop's turn by itself,
       at 0.5 to 1 us (measured 2026-11-26), unless the loop works on less than 1 KiB. A loop with
-      a scatter, a sort or a call of a library stays as it is;
+      a scatter, a sort or a call of a library stays as it is. With it goes an option of LLVM's
+      vectoriser: a loop that reads more than about a hundred rows (48 markets and more) it leaves
+      scalar by itself, which takes three times as long (measured 2026-11-27, jaxlib 0.10.1);
     - LLVM's second level of optimisation in the place of its third, which takes a fifth longer
       for such programs and gives the same speed (likewise; not tried on a GPU, where XLA takes
       the level too).
