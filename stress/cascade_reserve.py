@@ -207,9 +207,9 @@ def _wanted(
     seen_by_group = see(setting, roster.borrowing, own, state.prices)
     for group, seen in zip(roster.borrowing, seen_by_group, strict=True):
         account = group.account
-        own = wanted_of(setting.rules, account, seen) if account.portfolio else 0 * seen.equity
-        wanted.append(own)
-        limited.append(jnp.full(own.shape, account.portfolio and bool(account.markets)))
+        alone = wanted_of(setting.rules, account, seen) if account.portfolio else 0 * seen.equity
+        wanted.append(alone)
+        limited.append(jnp.full(alone.shape, account.portfolio and bool(account.markets)))
     return jax.lax.optimization_barrier(in_one_row(wanted)), in_one_row(limited)
 
 
