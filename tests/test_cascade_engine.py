@@ -4,6 +4,7 @@ import functools
 from collections import Counter
 from typing import Any
 
+import cascade_engine_cases as cases
 import cascade_oracle as oracle
 import cascade_oracle_rounds as rounds
 import numpy as np
@@ -116,6 +117,13 @@ def everything() -> tuple[list[str], Counter]:
 
 def test_the_engine_agrees_with_the_oracle():
     wrong, _ = everything()
+    assert not wrong, "\n".join(wrong[:12])
+
+
+def test_it_agrees_where_accounts_that_cannot_borrow_come_last(monkeypatch):
+    """Loans are followed from the first account on that can borrow: here of the whole book."""
+    monkeypatch.setattr(cases, "KINDS", cases.KINDS[::-1])
+    wrong, _ = compared(1, shape=SHAPES[1])
     assert not wrong, "\n".join(wrong[:12])
 
 
