@@ -14,7 +14,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from models.account import Account, Market
@@ -22,7 +21,6 @@ from models.lends import Lent, lend, lent_of, only_lends
 from models.reach import out_of_reach
 from models.step import Passage, Settlement, follow, reached, settle, start, step
 from models.venue import Venue
-from stress.arrays import device_array
 from stress.course import Course, course_of
 from stress.lanes import lanes_here
 from stress.packed import Packed, packed, unpacked
@@ -232,33 +230,6 @@ def _lent(venue: Venue, market: Market) -> Lent:
     fields = (market.mark, market.settlement, market.borrow_growth, market.supply_growth)
     of_path = jax.vmap(partial(lent_of, venue.settle), in_axes=-1, out_axes=-1)
     return jax.vmap(of_path)(*fields)
-
-
-def owners(row: np.ndarray, further: np.ndarray, group: np.ndarray, groups: int, rows: int):
-    """Fields of a `FrozenBook` that say which accounts have several margin accounts (host side).
-
-    Args:
-      row: `[U]`, margin account that holds each account's shared margin.
-      further: `[I]`, owner of each further margin account.
-      group: `[U]`, group of each account.
-      groups: their number.
-      rows: `N`, margin accounts with padding.
-
-    Returns:
-      `shared`, `of_shared`, `row_account` and `row_group` by name.
-    """
-    shared, of_shared = np.unique(further, return_inverse=True)
-    alone = np.setdiff1d(np.arange(len(row)), shared)
-    row_group = np.full(rows, groups)
-    row_group[row[alone]] = group[alone]
-    row_account = np.full(rows, len(row))
-    row_account[row] = np.arange(len(row))
-    return {
-        "shared": device_array(shared, int),
-        "of_shared": device_array(of_shared, int),
-        "row_account": device_array(row_account, int),
-        "row_group": device_array(row_group, int),
-    }
 
 
 def cut_paths(market: Market, width: int) -> Market:

@@ -23,7 +23,7 @@ from stress.book import (
     settle_index,
     used_quotes,
 )
-from stress.engine import FrozenBook, owners
+from stress.engine import FrozenBook
 from stress.margin_figures import market_now
 
 ACCOUNT_TILE = 128  # accounts of a tile at most: small ones are passed over more often
@@ -109,6 +109,33 @@ def freeze(
         path_tile=path_tile,
         **owners(place[:users], further, group, len(names), offset),
     )
+
+
+def owners(row: np.ndarray, further: np.ndarray, group: np.ndarray, groups: int, rows: int):
+    """Fields of a `FrozenBook` that say which accounts have several margin accounts (host side).
+
+    Args:
+      row: `[U]`, margin account that holds each account's shared margin.
+      further: `[I]`, owner of each further margin account.
+      group: `[U]`, group of each account.
+      groups: their number.
+      rows: `N`, margin accounts with padding.
+
+    Returns:
+      `shared`, `of_shared`, `row_account` and `row_group` by name.
+    """
+    shared, of_shared = np.unique(further, return_inverse=True)
+    alone = np.setdiff1d(np.arange(len(row)), shared)
+    row_group = np.full(rows, groups)
+    row_group[row[alone]] = group[alone]
+    row_account = np.full(rows, len(row))
+    row_account[row] = np.arange(len(row))
+    return {
+        "shared": device_array(shared, int),
+        "of_shared": device_array(of_shared, int),
+        "row_account": device_array(row_account, int),
+        "row_group": device_array(row_group, int),
+    }
 
 
 def equity_now(book: Book, rows: MarginAccounts) -> np.ndarray:

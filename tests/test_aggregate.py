@@ -12,8 +12,8 @@ from models.step import Settlement
 from stress import liquidated
 from stress.aggregate import RATIO_BINS, RATIO_STEP, reduce_tile
 from stress.book import select_accounts
-from stress.engine import FrozenBook, Rows, owners, run_block
-from stress.frozen import freeze, used_part
+from stress.engine import FrozenBook, Rows, run_block
+from stress.frozen import freeze, owners, used_part
 
 reduced = jax.jit(reduce_tile, static_argnums=0)
 PATHS, USERS, ROWS, TIMES = 40, 5, 12, 6

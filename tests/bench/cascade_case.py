@@ -22,7 +22,8 @@ import numpy as np
 
 from models.account import Account
 from stress.cascade_state import Group, Now, Setting
-from stress.engine import FrozenBook, owners
+from stress.engine import FrozenBook
+from stress.frozen import owners
 from tests.cascade_engine_cases import setting_of
 
 LEVERAGE = ((10.0, 5.0), (5.0, 3.0))  # greatest, below and above the tier's bound; by turns

@@ -14,8 +14,8 @@ import numpy as np
 from models.account import Account, Market
 from models.margin import tiers_from_leverage
 from models.venue import Assumptions, Funding, Lending, LiquidationRules, Venue
-from stress.engine import FrozenBook, owners
-from stress.frozen import ACCOUNT_TILE, LANES, LENDS, in_precision
+from stress.engine import FrozenBook
+from stress.frozen import ACCOUNT_TILE, LANES, LENDS, in_precision, owners
 
 TOKENS = 2
 SECOND_TIER = 150_000.0  # USDC, notional where the higher maintenance rate begins
