@@ -45,8 +45,9 @@ def prepare_environment(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
       the level too).
 
     XLA aborts the process on a flag it does not know, so they are added only for the releases
-    they were tried on (0.10.1, 0.10.2, 0.12.0.1 and what lies between). Does nothing to the flags
-    once JAX is imported, or when XLA_FLAGS names a file: the self-test decides then.
+    they were tried on (0.10.1, 0.10.2, 0.12.0.1 and what lies between; LLVM's option on the first
+    two alone). Does nothing to the flags once JAX is imported, or when XLA_FLAGS names a file: the
+    self-test decides then.
 
     Args:
       cpuinfo: where Linux describes the processor; absent elsewhere.

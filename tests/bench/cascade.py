@@ -28,7 +28,8 @@ import numpy as np  # noqa: E402
 from tests.bench.cascade_case import STRESS, Case, Outcome, make_case  # noqa: E402
 from tests.bench.cascade_engine import differences, engine_player  # noqa: E402
 from tests.bench.cascade_numpy import run_numpy  # noqa: E402
-from tests.bench.clock import seconds_by_turns  # noqa: E402
+from tests.bench.clock import by_turns, seconds_by_turns  # noqa: E402
+from tests.bench.frozen import engine, sized  # noqa: E402
 
 SIZE: dict[str, Any] = {"accounts": 2000, "markets": 8, "steps": 24}
 ENGINE = "engine, 1 thread"
@@ -85,11 +86,33 @@ def table(case: Case, title: str, repeats: int = 5) -> list[str]:
     return lines
 
 
+def beside_frozen(paths: int, repeats: int = 15) -> tuple[float, float]:
+    """Median seconds of the quiet cascade and of a frozen book of its size, by turns, all cores."""
+    quiet = make_case(**SIZE, paths=paths, stress=STRESS["quiet"])
+    book = sized(SIZE["accounts"], paths, SIZE["markets"])
+    if len(book.plain.free) != paths or book.plain.free.shape[1] - 1 != SIZE["steps"]:
+        raise SystemExit(f"no frozen book of {paths} paths: {book.plain.free.shape}")
+    found = by_turns(
+        {"quiet": engine_player(quiet, os.cpu_count() or 1), "frozen": engine(book)}, repeats
+    )
+    return found["quiet"], found["frozen"]
+
+
+def ratio_to_frozen(paths: int) -> str:
+    """The quiet cascade beside the frozen book, a line."""
+    quiet, frozen = beside_frozen(paths)
+    return (
+        f"cascade, quiet {quiet:.4f} s, frozen book of {paths} paths {frozen:.4f} s: "
+        f"{quiet / frozen:.2f} times"
+    )
+
+
 def main(paths: int = 128, repeats: int = 5) -> None:
-    """Prints a table per case."""
+    """Prints a table per case, and how the quiet one compares with a frozen book."""
     for title, stress in STRESS.items():
         case = make_case(**SIZE, paths=paths, stress=stress)
         print(*table(case, title, repeats), sep="\n", end="\n\n")
+    print(ratio_to_frozen(paths))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import statistics
 from typing import Any
 
-from tests.bench.cascade import ENGINE, SIZE, timed
+from tests.bench.cascade import ENGINE, SIZE, ratio_to_frozen, timed
 from tests.bench.cascade_case import STRESS, make_case
 from tests.bench.cascade_engine import differences
 
@@ -35,5 +35,5 @@ def measured(limits: dict[str, float]) -> list[dict[str, Any]]:
             })  # fmt: skip
             print(f"  {name:16} {taken:9.4f} s {speed / 1e9:8.4f}e9 account-steps/s, engine "
                   f"{taken / base:6.3f}x")  # fmt: skip
-    print()
+    print(f"{ratio_to_frozen(PATHS)}\n")
     return rows
